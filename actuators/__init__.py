@@ -1,0 +1,1 @@
+"""Decoders from spikes to commands, the safety gate, the devices that move."""

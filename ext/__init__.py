@@ -1,0 +1,1 @@
+"""Everything compiled. Knows arrays and structs only."""

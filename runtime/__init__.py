@@ -1,0 +1,1 @@
+"""The loop, clocks, network model, backends, bus, recording and command line."""

@@ -1,0 +1,1 @@
+"""Backends: what can run a network. `base` is the contract."""

@@ -1,0 +1,193 @@
+"""Strict configuration: YAML with line numbers, pydantic models that forbid and freeze.
+
+No aliases, no duplicate keys, nothing unknown, nothing non-finite; every complaint is one line
+that names file, line and key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from reflexarc.runtime.errors import ConfigError, MissingFileError
+
+
+class Strict(BaseModel):
+    """Base of every model that describes something a person wrote."""
+
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True
+    )
+
+
+Model = TypeVar("Model", bound=BaseModel)
+#: Line (from 1) of every key, by its path in the document.
+Lines = Mapping[tuple[str | int, ...], int]
+
+
+class Document:
+    """A parsed YAML file that remembers where each key stands.
+
+    Attributes:
+        source: file name for messages.
+        data: plain dicts, lists and scalars.
+        lines: line of each key path.
+    """
+
+    def __init__(self, source: str, data: Any, lines: dict[tuple[str | int, ...], int]) -> None:
+        self.source, self.data, self.lines = source, data, lines
+
+    def fail(self, path: tuple[str | int, ...], message: str) -> NoReturn:
+        """Raise ConfigError that names file, line and key of `path`."""
+        raise ConfigError(f"{self.where(path)}: {message}")
+
+    def where(self, path: tuple[str | int, ...]) -> str:
+        """`file:line: key.path`, as near as the document knows it."""
+        known = next((path[:n] for n in range(len(path), -1, -1) if path[:n] in self.lines), ())
+        line = self.lines.get(known)
+        key = ".".join(str(part) for part in path)
+        place = f"{self.source}:{line}" if line else self.source
+        return f"{place}: {key}" if key else place
+
+    def validate(self, model: type[Model]) -> Model:
+        """The document as `model`; the first violation as one line."""
+        try:
+            return model.model_validate(self.data)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            path = _key_path(first["loc"], self.data)
+            self.fail(path, explain(first))
+
+
+def _key_path(loc: tuple[str | int, ...], data: Any) -> tuple[str | int, ...]:
+    """`loc` without the steps pydantic adds for tagged unions, which no key stands for."""
+    path: list[str | int] = []
+    for index, step in enumerate(loc):
+        last = index == len(loc) - 1
+        if isinstance(data, Mapping) and (step in data or last):
+            path.append(step)
+            data = data.get(step)
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+            path.append(step)
+            data = data[step]
+    return tuple(path)
+
+
+def explain(error: Any) -> str:
+    """One pydantic error as one line that says what is wrong and what is allowed."""
+    kind, message = error["type"], str(error["msg"])
+    message = message.removeprefix("Value error, ").replace("\n", " ")
+    if kind == "missing":
+        return "required key is missing"
+    if kind == "extra_forbidden":
+        return "unknown key; remove it or correct its spelling"
+    value = repr(error.get("input"))
+    shown = value if len(value) <= 60 else value[:57] + "..."
+    return f"{message[0].lower()}{message[1:]} (got {shown})"
+
+
+def read_yaml(path: Path) -> Document:
+    """Parse a YAML file strictly.
+
+    Raises:
+        MissingFileError: there is no such file.
+        ConfigError: not UTF-8, not YAML, an alias, a duplicate key, a tag, or not a mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise MissingFileError(f"{path}: no such file; check the name") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not a UTF-8 text file") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, source: str) -> Document:
+    """Parse YAML text strictly; `source` names it in messages. Raises ConfigError."""
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                line = event.start_mark.line + 1
+                raise ConfigError(f"{source}:{line}: aliases (*{event.anchor}) are not allowed")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise ConfigError(f"{source}:{line}: not valid YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source}: not valid YAML: {str(error).splitlines()[0]}") from None
+    if not isinstance(node, yaml.MappingNode):
+        raise ConfigError(f"{source}:1: expected a mapping of keys to values")
+    lines: dict[tuple[str | int, ...], int] = {}
+    return Document(source, _plain(node, (), source, lines), lines)
+
+
+def _plain(
+    node: yaml.Node,
+    path: tuple[str | int, ...],
+    source: str,
+    lines: dict[tuple[str | int, ...], int],
+) -> Any:
+    lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            key = key_node.value
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise ConfigError(f"{source}:{line}: a key must be a plain word")
+            if key in result:
+                raise ConfigError(f"{source}:{line}: {key}: duplicate key; keep one")
+            lines[(*path, key)] = line
+            result[key] = _plain(value_node, (*path, key), source, lines)
+        return result
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(child, (*path, n), source, lines) for n, child in enumerate(node.value)]
+    return _scalar(node, source)
+
+
+#: Only these plain types may appear; dates, binary, sets and python objects may not.
+_SCALARS = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str")}
+
+
+def _scalar(node: yaml.Node, source: str) -> Any:
+    line = node.start_mark.line + 1
+    if node.tag not in _SCALARS:
+        raise ConfigError(f"{source}:{line}: a value of type {node.tag} is not allowed; quote it")
+    try:
+        return yaml.SafeLoader("").construct_object(node)
+    except (ValueError, yaml.YAMLError):
+        raise ConfigError(f"{source}:{line}: cannot read the value {node.value!r}") from None
+
+
+def apply_setting(document: Document, setting: str) -> None:
+    """Change one value of `document` in place from `key.path=value` (the value is YAML).
+
+    Raises:
+        ConfigError: no `=`, or a path that does not exist in the document.
+    """
+    key, separator, text = setting.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"--set {setting}: expected key.path=value")
+    value = parse_yaml(f"value: {text}", f"--set {key}").data["value"]
+    path: tuple[str | int, ...] = ()
+    target = document.data
+    *parents, last = key.split(".")
+    for part in (*parents, last):
+        step: str | int = int(part) if isinstance(target, list) and part.isdigit() else part
+        known = (isinstance(target, dict) and step in target) or (
+            isinstance(target, list) and isinstance(step, int) and step < len(target)
+        )
+        if not known:
+            names = ", ".join(map(str, target)) if isinstance(target, dict) else "no keys"
+            raise ConfigError(f"--set {key}: no key '{part}' here; there are: {names}")
+        path = (*path, step)
+        if len(path) <= len(parents):
+            target = target[step]
+    target[path[-1]] = value

@@ -1,0 +1,124 @@
+"""The network: a graph of nodes and edges with what NIR cannot say beside it.
+
+The nodes are those of NIR (https://neuroir.org); names and units are NIR's: seconds, and whatever
+unit the graph uses for voltage and current. Reading a file is `reflexarc.runtime.nirfile`; the
+sidecar is `reflexarc.runtime.sidecar`; running is `reflexarc.runtime.backends`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from reflexarc.runtime.plasticity import Rule
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+NeuronKind: TypeAlias = Literal["LIF", "CubaLIF", "LI", "CubaLI", "IF", "I"]
+Mode: TypeAlias = Literal["exact", "clocked"]
+
+#: Parameters of each kind of neuron, in NIR's names.
+NEURON_PARAMETERS: Mapping[NeuronKind, tuple[str, ...]] = {
+    "LIF": ("tau", "r", "v_leak", "v_threshold", "v_reset"),
+    "CubaLIF": ("tau_syn", "tau_mem", "r", "v_leak", "v_threshold", "v_reset", "w_in"),
+    "LI": ("tau", "r", "v_leak"),
+    "CubaLI": ("tau_syn", "tau_mem", "r", "v_leak", "w_in"),
+    "IF": ("r", "v_threshold", "v_reset"),
+    "I": ("r",),
+}
+#: Kinds that emit spikes; the others hand on their voltage.
+SPIKING: frozenset[str] = frozenset({"LIF", "CubaLIF", "IF"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A vertex of the graph. `shape` is the shape of its output without time and batch axes."""
+
+    name: str
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of elements of the output."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input(Node):
+    """Where spikes or values enter."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output(Node):
+    """Where spikes or values leave."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neurons(Node):
+    """A layer of neurons of one kind.
+
+    `parameters` maps NIR's names to float64 arrays of shape (size,), read-only.
+    """
+
+    kind: NeuronKind
+    parameters: Mapping[str, FloatArray]
+
+    @property
+    def spiking(self) -> bool:
+        """Whether the layer emits spikes (otherwise it hands on its voltage)."""
+        return self.kind in SPIKING
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear(Node):
+    """`y = weight @ x (+ bias)`: NIR's Linear (bias None) and Affine.
+
+    `weight` has shape (outputs, inputs), `bias` shape (outputs,); float64, read-only.
+    """
+
+    weight: FloatArray
+    bias: FloatArray | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delay(Node):
+    """Holds each element back for `delay_s` seconds, shape (size,)."""
+
+    delay_s: FloatArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A graph and its sidecar, ready for any backend.
+
+    Attributes:
+        nodes: by NIR name, in the order of the file.
+        edges: pairs of node names.
+        source: the file it came from, for messages.
+        spike_area: charge of the Dirac that one spike delivers in exact mode.
+        mode, dialect, dt_s: how to run it unless the caller says otherwise.
+        initial_v: first voltage by layer name, shape (size,); where absent the dialect decides.
+        plasticity: learning rule by name of the Linear node whose weights it changes.
+    """
+
+    nodes: Mapping[str, Node]
+    edges: tuple[tuple[str, str], ...]
+    source: str = "<memory>"
+    spike_area: float = 1.0
+    mode: Mode = "exact"
+    dialect: str = "reflexarc"
+    dt_s: float | None = None
+    initial_v: Mapping[str, FloatArray] = field(default_factory=dict)
+    plasticity: Mapping[str, Rule] = field(default_factory=dict)
+
+    def inputs(self) -> list[Input]:
+        """The input ports, in the order of the file."""
+        return [node for node in self.nodes.values() if isinstance(node, Input)]
+
+    def outputs(self) -> list[Output]:
+        """The output ports, in the order of the file."""
+        return [node for node in self.nodes.values() if isinstance(node, Output)]

@@ -1,0 +1,1 @@
+"""One folder a scenario: scenario.yaml, world.py, its network."""

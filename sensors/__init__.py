@@ -1,0 +1,1 @@
+"""Where events and readings come from, and their encoders into spikes."""
