@@ -65,7 +65,10 @@ class Program(ABC):
 
     @abstractmethod
     def state(self) -> State:
-        """A copy of everything that decides the future: restoring it equals never having stopped."""
+        """A copy of everything that decides the future.
+
+        Going on after `restore` equals never having stopped, bit for bit.
+        """
 
     @abstractmethod
     def restore(self, state: State) -> None:
@@ -96,5 +99,5 @@ class Backend(ABC):
         `dt_s` is the clock step of clocked mode (default: the network's own).
 
         Raises:
-            UnsupportedError: something in the network is beyond the backend; names the node or rule.
+            UnsupportedError: the network needs what the backend cannot do; names node or rule.
         """
