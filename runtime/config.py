@@ -117,7 +117,8 @@ def parse_yaml(text: str, source: str) -> Document:
                 raise ConfigError(f"{source}:{line}: aliases (*{event.anchor}) are not allowed")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        mark = error.problem_mark
+        line = 1 if mark is None else mark.line + 1
         raise ConfigError(f"{source}:{line}: not valid YAML: {error.problem}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{source}: not valid YAML: {str(error).splitlines()[0]}") from None
