@@ -53,14 +53,20 @@ class Document:
         place = f"{self.source}:{line}" if line else self.source
         return f"{place}: {key}" if key else place
 
-    def validate(self, model: type[Model]) -> Model:
-        """The document as `model`; the first violation as one line."""
+    def validate(self, model: type[Model], at: tuple[str | int, ...] = ()) -> Model:
+        """The document, or what stands at the key path `at`, as `model`.
+
+        Raises:
+            ConfigError: the first violation as one line.
+        """
+        data = self.data
+        for step in at:
+            data = data[step]
         try:
-            return model.model_validate(self.data)
+            return model.model_validate(data)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            path = _key_path(first["loc"], self.data)
-            self.fail(path, explain(first))
+            self.fail((*at, *_key_path(first["loc"], data)), explain(first))
 
 
 def _key_path(loc: tuple[str | int, ...], data: Any) -> tuple[str | int, ...]:
@@ -117,7 +123,7 @@ def parse_yaml(text: str, source: str) -> Document:
                 raise ConfigError(f"{source}:{line}: aliases (*{event.anchor}) are not allowed")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
+        mark: Any = error.problem_mark
         line = 1 if mark is None else mark.line + 1
         raise ConfigError(f"{source}:{line}: not valid YAML: {error.problem}") from None
     except yaml.YAMLError as error:

@@ -1,0 +1,97 @@
+"""The safety gate: the last thing between a wanted command and a motor.
+
+Nothing non-finite, out of range or faster than the slew limit leaves it. What it cannot make safe
+it turns into a stop: from then on only the rest command leaves, approached within the slew limit,
+until the gate is made anew. Learning never changes a limit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, model_validator
+
+from reflexarc.runtime.config import Strict
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class GateSpec(Strict):
+    """Limits of each command element, in the command's own unit.
+
+    `rest` is the command that means stop (no torque, or the pose to hold); `slew_per_s` bounds
+    how fast a command may change.
+    """
+
+    low: list[float] = Field(min_length=1)
+    high: list[float]
+    rest: list[float]
+    slew_per_s: list[float] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> GateSpec:
+        size = len(self.low)
+        for name in ("high", "rest", "slew_per_s"):
+            values = getattr(self, name)
+            if values is not None and len(values) != size:
+                raise ValueError(f"{name}: {len(values)} entries, but low has {size}")
+        for n, (low, rest, high) in enumerate(zip(self.low, self.rest, self.high, strict=True)):
+            if not low <= rest <= high:
+                raise ValueError(f"element {n}: need low <= rest <= high")
+        if self.slew_per_s is not None and min(self.slew_per_s) <= 0:
+            raise ValueError("slew_per_s: must be above 0")
+        return self
+
+
+class Gate:
+    """Makes every command safe; see the module.
+
+    Attributes:
+        stopped: why the gate stopped, or None while it has not.
+        clipped: commands that a range limit changed.
+        slewed: commands that the slew limit changed.
+    """
+
+    def __init__(self, spec: GateSpec) -> None:
+        self._low, self._high, self._rest = (
+            np.array(values, dtype=np.float64) for values in (spec.low, spec.high, spec.rest)
+        )
+        self._slew_per_s = None if spec.slew_per_s is None else np.array(spec.slew_per_s)
+        self._last = self._rest.copy()
+        self.stopped: str | None = None
+        self.clipped = 0
+        self.slewed = 0
+
+    @property
+    def rest(self) -> FloatArray:
+        """The command that means stop, shape (command_size,)."""
+        return self._rest.copy()
+
+    def guard(self, wanted: npt.NDArray[Any], duration_s: float) -> FloatArray:
+        """The safe command nearest to `wanted` for the next `duration_s`; shape (command_size,)."""
+        fault = self.stopped or self._fault(wanted)
+        if fault:
+            self.stopped = fault
+            wanted = self._rest
+        in_range: FloatArray = np.clip(wanted, self._low, self._high)
+        self.clipped += not np.array_equal(in_range, wanted)
+        safe = in_range
+        if self._slew_per_s is not None:
+            reach = self._slew_per_s * duration_s
+            safe = np.clip(in_range, self._last - reach, self._last + reach)
+            self.slewed += not np.array_equal(safe, in_range)
+        self._last = safe
+        return safe
+
+    def stop(self, reason: str) -> None:
+        """From now on let only the rest command out. The first reason is kept."""
+        self.stopped = self.stopped or reason
+
+    def _fault(self, wanted: npt.NDArray[Any]) -> str | None:
+        if wanted.shape != self._rest.shape:
+            return f"command has shape {wanted.shape}, expected {self._rest.shape}"
+        if not np.isfinite(wanted).all():
+            return f"command element {int(np.argmin(np.isfinite(wanted)))} is not finite"
+        return None

@@ -1,0 +1,169 @@
+"""The loop: one tick is six calls that read aloud."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from reflexarc.actuators.gate import Gate
+from reflexarc.runtime.batch import Array, Batch
+from reflexarc.runtime.clock import Clock, perf_ns
+from reflexarc.runtime.network import FloatArray
+from reflexarc.runtime.policy import Policy
+from reflexarc.runtime.world import Plant
+from reflexarc.sensors.base import Sensor
+
+#: The six calls of a tick, in order.
+CALLS = ("observe", "encode", "think", "decode", "guard", "act")
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What happened in one tick, for those who listen.
+
+    Attributes:
+        number: from 0.
+        now_ns, until_ns: the loop time it covers.
+        batches: what was observed.
+        inputs, outputs: what entered and left the network, by port (empty for a baseline).
+        command: what was applied, shape (command_size,).
+        cause_ns: time of the newest sensor value the command can depend on; -1 before any.
+    """
+
+    number: int
+    now_ns: int
+    until_ns: int
+    batches: Sequence[Batch]
+    inputs: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+    command: FloatArray
+    cause_ns: int
+
+
+Listener = Callable[[Tick], None]
+
+
+class Loop:
+    """Closes the loop between a plant and a policy.
+
+    Attributes:
+        ticks: ticks done.
+        durations_ns: shape (ticks, 6): how long each call of the last ticks took.
+    """
+
+    #: How many ticks `durations_ns` remembers.
+    MEMORY = 1 << 20
+
+    def __init__(
+        self,
+        clock: Clock,
+        plant: Plant,
+        policy: Policy,
+        gate: Gate,
+        *,
+        sensors: Sequence[Sensor] = (),
+        listeners: Sequence[Listener] = (),
+    ) -> None:
+        self.clock = clock
+        self.plant = plant
+        self.policy = policy
+        self.gate = gate
+        self.ticks = 0
+        self._sensors = sensors
+        self._listeners = listeners
+        self._cause_ns = -1
+        self._durations = np.zeros((1024, len(CALLS)), dtype=np.int64)
+
+    @property
+    def durations_ns(self) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+        """How long each call of the last ticks took, shape (min(ticks, MEMORY), 6)."""
+        return self._durations[: min(self.ticks, len(self._durations))]
+
+    def tick(self) -> Tick:
+        """One step from `clock.now_ns` to one period later. This is the step contract.
+
+        1. observe: what the plant's and the attached sensors saw up to now. Never blocks in wall
+           mode; in lockstep it is where simulated time passes.
+        2. encode: observations become spikes or values on the network's input ports, timed inside
+           [now, until).
+        3. think: the policy advances to `until`.
+        4. decode: what left the output ports becomes a wanted command.
+        5. guard: the gate makes the command safe; what it cannot make safe becomes a stop.
+        6. act: the plant holds the command until the next one.
+
+        A call that raises stops the robot in the same tick: the rest command is applied, then the
+        error goes on to the caller.
+        """
+        now_ns = self.clock.now_ns
+        until_ns = now_ns + self.clock.period_ns
+        try:
+            marks = [perf_ns()]
+            batches = self.observe(now_ns)
+            marks.append(perf_ns())
+            inputs = self.policy.encode(batches, now_ns, until_ns)
+            marks.append(perf_ns())
+            outputs = self.policy.think(inputs, until_ns)
+            marks.append(perf_ns())
+            wanted = self.policy.decode(outputs, now_ns, until_ns)
+            marks.append(perf_ns())
+            command = self.gate.guard(wanted, self.clock.period_ns * 1e-9)
+            marks.append(perf_ns())
+            self.plant.act(command)
+            marks.append(perf_ns())
+        except BaseException:
+            self.stop("a part of the loop failed")
+            raise
+        self._account(marks)
+        tick = Tick(
+            self.ticks - 1,
+            now_ns,
+            until_ns,
+            batches,
+            self.policy.port_inputs,
+            self.policy.port_outputs,
+            command,
+            self._cause_ns,
+        )
+        for listener in self._listeners:
+            listener(tick)
+        return tick
+
+    def observe(self, now_ns: int) -> list[Batch]:
+        """Everything seen since the last tick, by the plant's sensors and the attached ones."""
+        batches = self.plant.observe(now_ns)
+        for sensor in self._sensors:
+            batches.append(sensor.read(now_ns))
+        for batch in batches:
+            if len(batch.values):
+                self._cause_ns = max(self._cause_ns, batch.t_last_ns)
+        return batches
+
+    def stop(self, reason: str) -> None:
+        """Stop the robot now: the gate closes and the rest command goes out."""
+        self.gate.stop(reason)
+        self.plant.act(self.gate.rest)
+
+    def run(self, ticks: int, go_on: Callable[[Tick], bool] = lambda _: True) -> None:
+        """Tick until `ticks` are done, the gate stopped, or `go_on(tick)` says no.
+
+        The robot is at rest afterwards, whatever ended the run.
+        """
+        self.clock.start()
+        try:
+            while self.ticks < ticks:
+                tick = self.tick()
+                if self.gate.stopped or not go_on(tick):
+                    break
+                self.clock.wait()
+        finally:
+            self.plant.act(self.gate.rest)
+
+    def _account(self, marks: list[int]) -> None:
+        if self.ticks == len(self._durations) < self.MEMORY:
+            grown = np.zeros((4 * len(self._durations), len(CALLS)), dtype=np.int64)
+            grown[: self.ticks] = self._durations
+            self._durations = grown
+        self._durations[self.ticks % len(self._durations)] = np.diff(marks)
+        self.ticks += 1
