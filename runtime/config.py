@@ -119,13 +119,12 @@ def parse_yaml(text: str, source: str) -> Document:
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
-                line = event.start_mark.line + 1
-                raise ConfigError(f"{source}:{line}: aliases (*{event.anchor}) are not allowed")
+                place = f"{source}:{_line(event.start_mark)}"
+                raise ConfigError(f"{place}: aliases (*{event.anchor}) are not allowed")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        mark: Any = error.problem_mark
-        line = 1 if mark is None else mark.line + 1
-        raise ConfigError(f"{source}:{line}: not valid YAML: {error.problem}") from None
+        place = f"{source}:{_line(error.problem_mark)}"
+        raise ConfigError(f"{place}: not valid YAML: {error.problem}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{source}: not valid YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(node, yaml.MappingNode):
@@ -134,17 +133,22 @@ def parse_yaml(text: str, source: str) -> Document:
     return Document(source, _plain(node, (), source, lines), lines)
 
 
+def _line(mark: Any) -> int:
+    """Line from 1 of a YAML mark; the parser leaves some marks out."""
+    return 1 if mark is None else int(mark.line) + 1
+
+
 def _plain(
     node: yaml.Node,
     path: tuple[str | int, ...],
     source: str,
     lines: dict[tuple[str | int, ...], int],
 ) -> Any:
-    lines.setdefault(path, node.start_mark.line + 1)
+    lines.setdefault(path, _line(node.start_mark))
     if isinstance(node, yaml.MappingNode):
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            line = key_node.start_mark.line + 1
+            line = _line(key_node.start_mark)
             key = key_node.value
             if not isinstance(key_node, yaml.ScalarNode):
                 raise ConfigError(f"{source}:{line}: a key must be a plain word")
@@ -163,7 +167,7 @@ _SCALARS = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "flo
 
 
 def _scalar(node: yaml.Node, source: str) -> Any:
-    line = node.start_mark.line + 1
+    line = _line(node.start_mark)
     if node.tag not in _SCALARS:
         raise ConfigError(f"{source}:{line}: a value of type {node.tag} is not allowed; quote it")
     try:

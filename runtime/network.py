@@ -122,3 +122,22 @@ class Network:
     def outputs(self) -> list[Output]:
         """The output ports, in the order of the file."""
         return [node for node in self.nodes.values() if isinstance(node, Output)]
+
+    def is_spiking(self, name: str) -> bool:
+        """Whether spikes (rather than graded values) leave the node `name`.
+
+        A node that passes on what it receives is spiking when all its sources are.
+        """
+        return _spiking(self, name, frozenset())
+
+
+def _spiking(network: Network, name: str, seen: frozenset[str]) -> bool:
+    node = network.nodes[name]
+    if isinstance(node, Neurons):
+        return node.spiking
+    if isinstance(node, Input):
+        return True
+    if isinstance(node, Linear) or name in seen:
+        return False
+    sources = [pre for pre, post in network.edges if post == name]
+    return bool(sources) and all(_spiking(network, pre, seen | {name}) for pre in sources)

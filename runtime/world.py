@@ -12,14 +12,27 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from reflexarc.runtime.batch import Batch
 from reflexarc.runtime.config import Strict
 from reflexarc.runtime.network import FloatArray
 
 
-class World(ABC):
+class Part(ABC):
+    """A piece of a scenario's own code.
+
+    Subclasses set `Config`, a Strict model of what `scenario.yaml` may say under `config` beside
+    the part's `code`, and are made as `Part(config, seed)`.
+    """
+
+    Config: ClassVar[type[Strict]] = Strict
+
+    @abstractmethod
+    def __init__(self, config: Any, seed: int) -> None: ...
+
+
+class World(Part):
     """A simulated plant with its sensors.
 
     `advance` is the contract: it holds `command` (float64, shape (command_size,)) while the plant
@@ -28,12 +41,10 @@ class World(ABC):
     scores, baselines and reports; no network may listen to it. The same config, seed and commands
     give the same bytes.
 
-    Subclasses set `Config` (a Strict model of what `scenario.yaml` may say under `world.config`)
-    and `command_size`, and are made as `World(config, seed)`.
+    Subclasses set `command_size`.
     """
 
-    Config: ClassVar[type[Strict]] = Strict
-    command_size: int = 1
+    command_size: ClassVar[int] = 1
 
     @abstractmethod
     def advance(self, until_ns: int, command: FloatArray) -> list[Batch]:
@@ -80,27 +91,22 @@ class LocalPlant(Plant):
         self._world.close()
 
 
-class Controller(ABC):
-    """A conventional controller, for comparison with the network on the same plant.
-
-    Subclasses set `Config` and are made as `Controller(config, seed)`.
-    """
-
-    Config: ClassVar[type[Strict]] = Strict
+class Controller(Part):
+    """A conventional controller, for comparison with the network on the same plant."""
 
     @abstractmethod
     def control(self, batches: Sequence[Batch], now_ns: int) -> FloatArray:
         """The wanted command, shape (command_size,), from what was observed up to `now_ns`."""
 
 
-class Score(ABC):
+class Score(Part):
     """How well a run goes, from the stream "truth". Higher is better.
 
     Attributes:
         unit: what `value` counts, for tables ("s balanced").
     """
 
-    unit: str = ""
+    unit: ClassVar[str] = ""
 
     @abstractmethod
     def update(self, truth: FloatArray, now_ns: int) -> bool:

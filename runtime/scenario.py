@@ -1,0 +1,281 @@
+"""Scenarios: what a `scenario.yaml` may say, and how its parts are made.
+
+    scenario = Scenario.load("pole-balance", settings=["world.config.pole_mass_kg=2"])
+    world, policy = scenario.make_world(seed=0), scenario.make_policy(seed=0)
+
+A scenario is a folder with `scenario.yaml`, the code it names (`world.py:PoleBalance`) and its
+network. Shipped ones are found by name, others by the path of their folder or file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import Field, model_validator
+
+from reflexarc.actuators.decoders import DecoderSpec, make_decoder
+from reflexarc.actuators.gate import Gate, GateSpec
+from reflexarc.runtime.backends import compile_network
+from reflexarc.runtime.config import Document, Strict, apply_setting, read_yaml
+from reflexarc.runtime.errors import ConfigError, MissingFileError
+from reflexarc.runtime.network import Input, Network, Output
+from reflexarc.runtime.policy import ConventionalPolicy, NetworkPolicy, Policy
+from reflexarc.runtime.sidecar import load
+from reflexarc.runtime.world import Controller, Part, Score, World
+from reflexarc.sensors.encoders import EncoderSpec, make_encoder
+
+#: `file.py:Class`, a file beside scenario.yaml.
+CodeRef = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*\.py:[A-Za-z_]\w*$")]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+Stream = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,14}$")]
+
+
+class PartSpec(Strict):
+    """A piece of the scenario's own code with its configuration."""
+
+    code: CodeRef
+    config: dict[str, Any] = Field(default_factory=dict)
+
+
+class WorldSpec(PartSpec):
+    """The world, and where it runs: in the loop's process or in one of its own over the bus."""
+
+    process: Literal["loop", "own"] = "loop"
+
+
+class ScenarioSpec(Strict):
+    """Everything `scenario.yaml` may say."""
+
+    name: Name
+    summary: str
+    seconds: float = Field(gt=0, le=1e7)
+    period_ns: int = Field(ge=100_000, le=1_000_000_000)
+    mode: Literal["lockstep", "wall"] = "lockstep"
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    learning: bool = True
+    world: WorldSpec | None = None
+    #: Streams of camera events that other processes may feed with `reflexarc attach`.
+    attach: list[Stream] = Field(default_factory=list)
+    network: str
+    encoders: list[EncoderSpec] = Field(min_length=1)
+    decoders: list[DecoderSpec] = Field(min_length=1)
+    gate: GateSpec
+    score: PartSpec | None = None
+    baselines: dict[Name, PartSpec] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _something_to_see(self) -> Self:
+        if self.world is None and not self.attach:
+            raise ValueError("need a world, or at least one stream under attach")
+        if any(encoder.stream == "truth" for encoder in self.encoders):
+            raise ValueError("no encoder may listen to the stream 'truth'")
+        return self
+
+
+PartT = TypeVar("PartT", bound=Part)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A scenario that has been read and checked.
+
+    Attributes:
+        spec: what it says, defaults filled in.
+        folder: where its files are.
+        document: the YAML, for messages.
+    """
+
+    spec: ScenarioSpec
+    folder: Path
+    document: Document
+
+    @classmethod
+    def load(cls, name: str, settings: Sequence[str] = ()) -> Scenario:
+        """Read the scenario `name` (or path), change it by `key.path=value` settings, check it.
+
+        Raises:
+            ConfigError: anything is wrong; one line with file, line, key.
+        """
+        path = find(name)
+        document = read_yaml(path)
+        for setting in settings:
+            apply_setting(document, setting)
+        scenario = cls(document.validate(ScenarioSpec), path.parent, document)
+        scenario.check()
+        return scenario
+
+    def check(self) -> None:
+        """Make sure that everything the scenario names exists and fits. Raises ConfigError."""
+        spec = self.spec
+        self._check_ports()
+        if spec.world:
+            self._config(World, spec.world, ("world",))
+        if spec.score:
+            self._config(Score, spec.score, ("score",))
+        for name, baseline in spec.baselines.items():
+            self._config(Controller, baseline, ("baselines", name))
+
+    @property
+    def ticks(self) -> int:
+        """Ticks in the scenario's own duration."""
+        return max(1, round(self.spec.seconds * 1e9 / self.spec.period_ns))
+
+    @cached_property
+    def network(self) -> Network:
+        """The network, read from its file."""
+        return load(self.folder / self.spec.network)
+
+    def make_world(self, seed: int) -> World:
+        """A fresh world. Raises ConfigError where the scenario has none."""
+        if self.spec.world is None:
+            raise ConfigError(f"{self.spec.name}: this scenario has no world of its own")
+        return self._make(World, self.spec.world, ("world",), seed)
+
+    def make_policy(self) -> NetworkPolicy:
+        """The network with its encoders and decoders, in its first state."""
+        spec = self.spec
+        program = compile_network(self.network, dt_s=self.network.dt_s or spec.period_ns * 1e-9)
+        program.learning = spec.learning
+        encoders = [make_encoder(item, self._input(n).size) for n, item in enumerate(spec.encoders)]
+        decoders = [
+            make_decoder(item, self._output(n).size, self._spiking(item.port))
+            for n, item in enumerate(spec.decoders)
+        ]
+        return NetworkPolicy(encoders, program, decoders)
+
+    def make_baseline(self, name: str, seed: int) -> Policy:
+        """The conventional controller `name` as a policy."""
+        controller = self._make(Controller, self.spec.baselines[name], ("baselines", name), seed)
+        return ConventionalPolicy(controller)
+
+    def make_score(self, seed: int) -> Score | None:
+        """A fresh score, or None where the scenario has none."""
+        if self.spec.score is None:
+            return None
+        return self._make(Score, self.spec.score, ("score",), seed)
+
+    def make_gate(self) -> Gate:
+        """A fresh gate."""
+        return Gate(self.spec.gate)
+
+    def _check_ports(self) -> None:
+        fed = [encoder.port for encoder in self.spec.encoders]
+        for n, encoder in enumerate(self.spec.encoders):
+            port = self._input(n)
+            if encoder.port in fed[:n]:
+                self.document.fail(("encoders", n, "port"), "another encoder feeds this port")
+            try:
+                make_encoder(encoder, port.size)
+            except ValueError as error:
+                self.document.fail(("encoders", n), str(error))
+        commands = 0
+        for n, decoder in enumerate(self.spec.decoders):
+            port_size = self._output(n).size
+            try:
+                made = make_decoder(decoder, port_size, self._spiking(decoder.port))
+            except ValueError as error:
+                self.document.fail(("decoders", n), str(error))
+            commands += made.size
+        if commands != len(self.spec.gate.low):
+            self.document.fail(
+                ("gate", "low"),
+                f"{len(self.spec.gate.low)} entries, but the decoders give {commands} commands",
+            )
+
+    def _input(self, n: int) -> Input:
+        name = self.spec.encoders[n].port
+        ports = {node.name: node for node in self.network.inputs()}
+        if name not in ports:
+            self.document.fail(("encoders", n, "port"), _no_port(name, ports, "input"))
+        return ports[name]
+
+    def _output(self, n: int) -> Output:
+        name = self.spec.decoders[n].port
+        ports = {node.name: node for node in self.network.outputs()}
+        if name not in ports:
+            self.document.fail(("decoders", n, "port"), _no_port(name, ports, "output"))
+        return ports[name]
+
+    def _spiking(self, port: str) -> bool:
+        return self.network.is_spiking(port)
+
+    def _make(self, kind: type[PartT], part: PartSpec, at: tuple[str, ...], seed: int) -> PartT:
+        made, config = self._config(kind, part, at)
+        made_part: PartT = made(config, seed)
+        return made_part
+
+    def _config(self, kind: type[PartT], part: PartSpec, at: tuple[str, ...]) -> tuple[Any, Strict]:
+        """The class that `part` names and its configuration, checked."""
+        file, _, name = part.code.partition(":")
+        found = getattr(self._module(file, at), name, None)
+        if not (isinstance(found, type) and issubclass(found, kind)):
+            self.document.fail((*at, "code"), f"{file} has no {kind.__name__} called {name}")
+        where = (*at, "config")
+        known = where if "config" in _inside(self.document.data, at) else None
+        config = self.document.validate(found.Config, where) if known else found.Config()
+        return found, config
+
+    def _module(self, file: str, at: tuple[str, ...]) -> ModuleType:
+        """The scenario's own module `file`: by its full name if shipped, else from its path."""
+        path = self.folder / file
+        if not path.is_file():
+            self.document.fail((*at, "code"), f"there is no {file} beside scenario.yaml")
+        if self.folder.parent == SHIPPED:
+            return importlib.import_module(f"reflexarc.scenarios.{self.folder.name}.{path.stem}")
+        name = f"reflexarc_scenario.{self.folder.name}.{path.stem}"
+        if name in sys.modules and sys.modules[name].__file__ == str(path):
+            return sys.modules[name]
+        module_spec = importlib.util.spec_from_file_location(name, path)
+        assert module_spec is not None
+        assert module_spec.loader is not None
+        module = importlib.util.module_from_spec(module_spec)
+        sys.modules[name] = module
+        module_spec.loader.exec_module(module)
+        return module
+
+
+#: Where the shipped scenarios are.
+SHIPPED = Path(str(importlib.import_module("reflexarc.scenarios").__file__)).resolve().parent
+
+
+def shipped() -> dict[str, Path]:
+    """The shipped scenarios: name to scenario.yaml."""
+    files = sorted(SHIPPED.glob("*/scenario.yaml"))
+    return {file.parent.name.replace("_", "-"): file for file in files}
+
+
+def find(name: str) -> Path:
+    """The scenario.yaml of a shipped scenario's name, or of a path to a folder or file.
+
+    Raises:
+        MissingFileError: there is none; the message lists the names there are.
+    """
+    known = shipped()
+    if name in known:
+        return known[name]
+    path = Path(name)
+    if path.suffix == ".yaml" and path.is_file():
+        return path.resolve()
+    if (path / "scenario.yaml").is_file():
+        return (path / "scenario.yaml").resolve()
+    raise MissingFileError(
+        f"no scenario '{name}'; there are: {', '.join(known)}; or give the path of a scenario.yaml"
+    )
+
+
+def _no_port(name: str, ports: dict[str, Any], kind: str) -> str:
+    return f"the network has no {kind} '{name}'; it has: {', '.join(ports) or 'none'}"
+
+
+def _inside(data: Any, at: tuple[str, ...]) -> Any:
+    for step in at:
+        data = data[step]
+    return data
