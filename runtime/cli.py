@@ -1,5 +1,212 @@
-"""The command line."""
+"""The command line: `reflexarc VERB`. Every verb is a few lines over the module that does it.
+
+Exit codes: 0 done, 1 a replay differs or the other end of the bus went away, 2 configuration,
+5 safety stop, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from reflexarc.runtime.errors import ReflexarcError
+
+app = typer.Typer(
+    name="reflexarc",
+    help="A real-time closed-loop robotics runtime on spiking neural networks.",
+    add_completion=False,
+    invoke_without_command=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+attach_app = typer.Typer(
+    help="Feed a live stream into a running loop.", invoke_without_command=True
+)
+app.add_typer(attach_app, name="attach")
+
+ScenarioName = Annotated[str, typer.Argument(metavar="NAME", help="a shipped scenario, or a path")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY.PATH=VALUE", help="change one value of the scenario"),
+]
+Json = Annotated[bool, typer.Option("--json", help="one JSON object on standard output")]
 
 
 def main() -> None:
-    """Run the command `reflexarc`."""
+    """Run the command; a deliberate error is one line on standard error and an exit code."""
+    warnings.formatwarning = _one_line
+    try:
+        code = app(standalone_mode=False)
+    except ReflexarcError as error:
+        _fail(str(error), error.exit_code)
+    except TyperException as error:
+        _fail(f"{_message(error)}; see 'reflexarc --help'", 2)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted", 130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@app.callback()
+@attach_app.callback()
+def _help(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command()
+def run(
+    name: ScenarioName,
+    seconds: Annotated[float | None, typer.Option(help="simulated seconds")] = None,
+    seed: Annotated[int | None, typer.Option(help="seed of every random number")] = None,
+    mode: Annotated[str | None, typer.Option(help="lockstep or wall")] = None,
+    learning: Annotated[str | None, typer.Option(help="on or off")] = None,
+    settings: Settings = None,
+    record: Annotated[Path | None, typer.Option(help="where the recording goes")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="folder for the report (default: in runs/)")
+    ] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="never open a window")] = False,
+    as_json: Json = False,
+) -> int:
+    """Run a scenario: the network and its baselines, then a report."""
+    from reflexarc.runtime.launch import default_out, launch, window_settings
+    from reflexarc.runtime.progress import progress_on
+    from reflexarc.runtime.scenario import Scenario
+
+    given = {"seconds": seconds, "seed": seed, "mode": mode, "learning": learning}
+    flags = [f"{key}={value}" for key, value in given.items() if value is not None]
+    scenario = Scenario.load(name, [*(settings or []), *flags])
+    if not headless:
+        scenario = Scenario.load(name, [*(settings or []), *flags, *window_settings(scenario)])
+    folder = out or default_out(scenario.spec.name)
+    summary = launch(scenario, folder, progress_on(sys.stderr if as_json else sys.stdout), record)
+    if as_json:
+        print(summary.model_dump_json())
+    else:
+        for line in summary.lines():
+            print(line)
+    return summary.exit_code
+
+
+@app.command()
+def scenarios(as_json: Json = False) -> None:
+    """List the shipped scenarios."""
+    from reflexarc.runtime.config import read_yaml
+    from reflexarc.runtime.scenario import shipped
+
+    found = {name: read_yaml(path).data["summary"] for name, path in shipped().items()}
+    if as_json:
+        print(json.dumps(found))
+        return
+    width = max(map(len, found))
+    for name, text in found.items():
+        print(f"{name:<{width}}  {text}")
+
+
+@app.command()
+def show(name: ScenarioName, settings: Settings = None, as_json: Json = False) -> None:
+    """Print a scenario's resolved configuration: every key, defaults filled in."""
+    import yaml
+
+    from reflexarc.runtime.scenario import Scenario
+
+    resolved = Scenario.load(name, settings or []).resolved()
+    print(json.dumps(resolved) if as_json else yaml.safe_dump(resolved, sort_keys=False).rstrip())
+
+
+@app.command()
+def doctor(as_json: Json = False) -> int:
+    """Say what this machine can and cannot do, and how to mend it."""
+    from reflexarc.runtime.doctor import examine
+
+    findings = examine()
+    if as_json:
+        print(json.dumps([finding.model_dump() for finding in findings]))
+    else:
+        for finding in findings:
+            print(finding.line())
+    return 0 if all(finding.ok or not finding.needed for finding in findings) else 1
+
+
+@app.command()
+def world(
+    name: ScenarioName,
+    endpoint: Annotated[str, typer.Option(help="where the loop listens, e.g. ipc:///run/...")],
+    settings: Settings = None,
+) -> None:
+    """Serve a scenario's world over the bus, for a loop in another process."""
+    from reflexarc.runtime.link import serve_world
+    from reflexarc.runtime.scenario import Scenario
+
+    scenario = Scenario.load(name, settings or [])
+    serve_world(scenario, endpoint)
+
+
+@attach_app.command("recording")
+def attach_recording(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a recording of an event camera")],
+    to: Annotated[str, typer.Option(help="the running scenario")] = "gaze",
+    stream: Annotated[str, typer.Option(help="the stream it feeds")] = "camera",
+    speed: Annotated[str, typer.Option(help="times real time, or max")] = "1",
+    loop: Annotated[bool, typer.Option("--loop", help="begin again at the end")] = False,
+    as_json: Json = False,
+) -> None:
+    """Play a recording into a running loop as if it were live."""
+    from reflexarc.runtime.attach import attach_recording as feed
+
+    summary = feed(file, loop=to, stream=stream, speed=_speed(speed), repeat=loop)
+    print(summary.model_dump_json() if as_json else summary.line())
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a recording made with --record")],
+    as_json: Json = False,
+) -> int:
+    """Run a recording's network again and say whether spikes and commands are byte-identical."""
+    from reflexarc.runtime.replay import replay as rerun
+
+    result = rerun(file)
+    print(result.model_dump_json() if as_json else result.text())
+    return 0 if result.identical else 1
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from reflexarc import __version__
+
+    print(__version__)
+
+
+def _speed(text: str) -> float | None:
+    """`--speed` as a factor; None for as fast as it goes."""
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < 1e6:
+        raise typer.BadParameter(f"--speed {text}: expected a number above 0, or max")
+    return speed
+
+
+def _message(error: TyperException) -> str:
+    text = error.format_message() if hasattr(error, "format_message") else str(error)
+    return " ".join(text.split()).rstrip(".")
+
+
+def _one_line(message: Warning | str, *_: Any, **__: Any) -> str:
+    return f"reflexarc: warning: {message}\n"
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"reflexarc: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)

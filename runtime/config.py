@@ -36,17 +36,22 @@ class Document:
         source: file name for messages.
         data: plain dicts, lists and scalars.
         lines: line of each key path.
+        settings: values that came from the command line: key path to what was written there.
     """
 
     def __init__(self, source: str, data: Any, lines: dict[tuple[str | int, ...], int]) -> None:
         self.source, self.data, self.lines = source, data, lines
+        self.settings: dict[tuple[str | int, ...], str] = {}
 
     def fail(self, path: tuple[str | int, ...], message: str) -> NoReturn:
         """Raise ConfigError that names file, line and key of `path`."""
         raise ConfigError(f"{self.where(path)}: {message}")
 
     def where(self, path: tuple[str | int, ...]) -> str:
-        """`file:line: key.path`, as near as the document knows it."""
+        """`file:line: key.path`, or the setting it came from, as near as the document knows it."""
+        for changed, setting in self.settings.items():
+            if changed[: len(path)] == path or path[: len(changed)] == changed:
+                return f"--set {setting}"
         known = next((path[:n] for n in range(len(path), -1, -1) if path[:n] in self.lines), ())
         line = self.lines.get(known)
         key = ".".join(str(part) for part in path)
@@ -179,8 +184,10 @@ def _scalar(node: yaml.Node, source: str) -> Any:
 def apply_setting(document: Document, setting: str) -> None:
     """Change one value of `document` in place from `key.path=value` (the value is YAML).
 
+    Keys that are not there are made: whether they may be there is for the model to say.
+
     Raises:
-        ConfigError: no `=`, or a path that does not exist in the document.
+        ConfigError: no `=`, or a path through something that has no keys.
     """
     key, separator, text = setting.partition("=")
     if not separator or not key:
@@ -189,15 +196,24 @@ def apply_setting(document: Document, setting: str) -> None:
     path: tuple[str | int, ...] = ()
     target = document.data
     *parents, last = key.split(".")
-    for part in (*parents, last):
-        step: str | int = int(part) if isinstance(target, list) and part.isdigit() else part
-        known = (isinstance(target, dict) and step in target) or (
-            isinstance(target, list) and isinstance(step, int) and step < len(target)
-        )
-        if not known:
-            names = ", ".join(map(str, target)) if isinstance(target, dict) else "no keys"
-            raise ConfigError(f"--set {key}: no key '{part}' here; there are: {names}")
+    for part in parents:
+        step = _step(target, part, key)
         path = (*path, step)
-        if len(path) <= len(parents):
+        if isinstance(target, dict):
+            target = target.setdefault(step, {})
+        else:
             target = target[step]
-    target[path[-1]] = value
+    step = _step(target, last, key)
+    target[step] = value
+    document.settings[(*path, step)] = key
+
+
+def _step(target: Any, part: str, key: str) -> str | int:
+    """`part` as a key or index into `target`."""
+    if isinstance(target, dict):
+        return part
+    if isinstance(target, list):
+        if part.isdigit() and int(part) < len(target):
+            return int(part)
+        raise ConfigError(f"--set {key}: '{part}' is not an index from 0 to {len(target) - 1}")
+    raise ConfigError(f"--set {key}: there are no keys below '{part}'s parent, a plain value")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -114,19 +114,30 @@ class Scenario:
 
     def check(self) -> None:
         """Make sure that everything the scenario names exists and fits. Raises ConfigError."""
-        spec = self.spec
         self._check_ports()
-        if spec.world:
-            self._config(World, spec.world, ("world",))
-        if spec.score:
-            self._config(Score, spec.score, ("score",))
-        for name, baseline in spec.baselines.items():
-            self._config(Controller, baseline, ("baselines", name))
+        for kind, part, at in self._parts():
+            self._config(kind, part, at)
 
     @property
     def ticks(self) -> int:
         """Ticks in the scenario's own duration."""
         return max(1, round(self.spec.seconds * 1e9 / self.spec.period_ns))
+
+    def resolved(self) -> dict[str, Any]:
+        """Everything the scenario says with defaults filled in, as plain data for YAML and JSON."""
+        spec = self.spec
+        data = spec.model_dump()
+        for kind, part, at in self._parts():
+            _inside(data, at)["config"] = self._config(kind, part, at)[1].model_dump()
+        return data
+
+    @property
+    def has_window(self) -> bool:
+        """Whether the world can show itself on a display."""
+        world = self.spec.world
+        if world is None:
+            return False
+        return "window" in type(self._config(World, world, ("world",))[1]).model_fields
 
     @cached_property
     def network(self) -> Network:
@@ -165,6 +176,16 @@ class Scenario:
     def make_gate(self) -> Gate:
         """A fresh gate."""
         return Gate(self.spec.gate)
+
+    def _parts(self) -> Iterator[tuple[type[Part], PartSpec, tuple[str, ...]]]:
+        """Every piece of the scenario's own code: what it must be, its spec, where it stands."""
+        spec = self.spec
+        if spec.world:
+            yield World, spec.world, ("world",)
+        if spec.score:
+            yield Score, spec.score, ("score",)
+        for name, baseline in spec.baselines.items():
+            yield Controller, baseline, ("baselines", name)
 
     def _check_ports(self) -> None:
         fed = [encoder.port for encoder in self.spec.encoders]

@@ -41,7 +41,8 @@ class World(Part):
     scores, baselines and reports; no network may listen to it. The same config, seed and commands
     give the same bytes.
 
-    Subclasses set `command_size`.
+    Subclasses set `command_size`. A world that can show itself on a display has a key
+    `window: bool = False` in its `Config`; the launcher sets it.
     """
 
     command_size: ClassVar[int] = 1
@@ -89,6 +90,19 @@ class LocalPlant(Plant):
     def close(self) -> None:
         """Close the world."""
         self._world.close()
+
+
+class NoPlant(Plant):
+    """No plant: everything observed comes from attached streams, commands go to listeners only."""
+
+    def observe(self, now_ns: int) -> list[Batch]:
+        """Nothing."""
+        del now_ns
+        return []
+
+    def act(self, command: FloatArray) -> None:
+        """Nothing moves."""
+        del command
 
 
 class Controller(Part):

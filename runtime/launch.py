@@ -1,0 +1,306 @@
+"""The scenario launcher: network and baselines on the same world, then a report.
+
+summary = launch(Scenario.load("pole-balance"), Path("runs/first"), progress)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Literal
+
+from reflexarc.actuators.gate import Gate
+from reflexarc.runtime.batch import Schema
+from reflexarc.runtime.clock import Clock, LockstepClock, WallClock, date_utc
+from reflexarc.runtime.config import Strict
+from reflexarc.runtime.errors import ConfigError
+from reflexarc.runtime.files import write_atomic
+from reflexarc.runtime.latency import Latency, latency
+from reflexarc.runtime.loop import Loop, Tick
+from reflexarc.runtime.policy import NetworkPolicy, Policy
+from reflexarc.runtime.progress import RunProgress
+from reflexarc.runtime.record import Recorder
+from reflexarc.runtime.report import write_report
+from reflexarc.runtime.scenario import Scenario
+from reflexarc.runtime.world import LocalPlant, NoPlant, Plant, Score
+from reflexarc.sensors.attached import AttachedSensor
+
+#: "time": the whole duration; "task": the task ended (the pole fell); "gate": a safety stop.
+Ending = Literal["time", "task", "gate", "interrupted"]
+
+
+class RunResult(Strict):
+    """How one policy did.
+
+    Attributes:
+        policy: "network" or the name of a baseline.
+        ended: why the run ended; `stop_reason` says more where the gate stopped it.
+        score: higher is better; None where the scenario has none. `unit` says what it counts.
+        seconds: loop time that passed.
+        spikes, synaptic_events, neuron_updates, weight_updates: work of the network; 0 for a
+            baseline.
+        lost: messages missing from the recording (never in lockstep).
+    """
+
+    policy: str
+    ended: Ending
+    stop_reason: str | None
+    score: float | None
+    unit: str
+    seconds: float
+    ticks: int
+    overruns: int
+    spikes: int = 0
+    synaptic_events: int = 0
+    neuron_updates: int = 0
+    weight_updates: int = 0
+    latency: Latency | None
+    recording: str
+    lost: int
+
+
+class Summary(Strict):
+    """What `reflexarc run` leaves as summary.json and prints with --json.
+
+    The figures at the top are the network's; `runs` has those of every policy.
+    """
+
+    scenario: str
+    date: str
+    seed: int
+    mode: Literal["lockstep", "wall"]
+    learning: bool
+    ended: Ending
+    score: float | None
+    unit: str
+    baseline_score: dict[str, float | None]
+    ticks: int
+    overruns: int
+    spikes: int
+    synaptic_events: int
+    latency: Latency | None
+    runs: list[RunResult]
+    files: dict[str, str]
+
+    @property
+    def exit_code(self) -> int:
+        """What the command line returns: 0, 5 after a safety stop, 130 when interrupted."""
+        return {"gate": 5, "interrupted": 130}.get(self.ended, 0)
+
+    def lines(self) -> list[str]:
+        """For people: the scores, then where to look."""
+        scores = [
+            f"  {run.policy:<12} {'-' if run.score is None else f'{run.score:.2f}'} {run.unit}"
+            for run in self.runs
+        ]
+        files = [f"  {what:<12} {path}" for what, path in self.files.items()]
+        return [f"{self.scenario}, seed {self.seed}", *scores, *files]
+
+
+class ScoreKeeper:
+    """A loop listener: keeps the score from the stream "truth" and shows progress.
+
+    Attributes:
+        alive: False once the task has ended.
+    """
+
+    def __init__(self, score: Score | None, progress: RunProgress) -> None:
+        self.score = score
+        self.alive = True
+        self._progress = progress
+
+    @property
+    def text(self) -> str:
+        """The score for people."""
+        return f"{self.score.value:.2f} {self.score.unit}" if self.score else ""
+
+    def __call__(self, tick: Tick) -> None:
+        """Take in the truth of this tick."""
+        if self.score is not None:
+            for batch in tick.batches:
+                if batch.stream == "truth" and batch.schema == Schema.READINGS:
+                    self.alive = self.score.update(batch.values, batch.t_last_ns) and self.alive
+        self._progress.update(tick.until_ns * 1e-9, self.text)
+
+
+def launch(
+    scenario: Scenario, out: Path, progress: RunProgress, record: Path | None = None
+) -> Summary:
+    """Run the network and every baseline on the same seed; leave report and summary in `out`.
+
+    `record` is where the network's recording goes (default: network.mcap in `out`).
+
+    Raises:
+        ConfigError: something named does not exist or does not fit.
+        LinkError: the world's process or the recorder's went away.
+    """
+    _make_folder(out)
+    recordings = {"network": record or out / "network.mcap"}
+    recordings |= {name: out / f"{name}.mcap" for name in scenario.spec.baselines}
+    _make_folder(recordings["network"].parent)
+    results: list[RunResult] = []
+    for name, path in recordings.items():
+        results.append(run_policy(scenario, name, path, progress))
+        if results[-1].ended == "interrupted":
+            break
+    summary = _summarise(scenario, results, out)
+    write_report(out, {result.policy: Path(result.recording) for result in results}, summary)
+    write_atomic(out / "summary.json", summary.model_dump_json(indent=2).encode() + b"\n")
+    return summary
+
+
+def run_policy(scenario: Scenario, name: str, recording: Path, progress: RunProgress) -> RunResult:
+    """Run one policy, "network" or the name of a baseline, on a fresh world of the same seed."""
+    spec = scenario.spec
+    gate = scenario.make_gate()
+    with ExitStack() as stack:
+        policy = _make_policy(scenario, name)
+        plant = _make_plant(scenario, gate)
+        stack.callback(plant.close)
+        sensors = [stack.enter_context(AttachedSensor(s, spec.name)) for s in spec.attach]
+        keeper = ScoreKeeper(scenario.make_score(spec.seed), progress)
+        recorder = stack.enter_context(Recorder(recording, scenario, name))
+        loop = Loop(
+            _make_clock(scenario),
+            plant,
+            policy,
+            gate,
+            sensors=sensors,
+            listeners=[keeper, recorder],
+        )
+        progress.start(name, scenario.ticks * spec.period_ns * 1e-9)
+        ended = _drive(loop, scenario.ticks, keeper)
+        recorded = recorder.close(policy)
+    result = _result(name, loop, keeper, ended, recorded.path, recorded.lost)
+    progress.finish(_ending_text(result, keeper.text))
+    return result
+
+
+def _make_policy(scenario: Scenario, name: str) -> Policy:
+    if name == "network":
+        return scenario.make_policy()
+    return scenario.make_baseline(name, scenario.spec.seed)
+
+
+def _make_plant(scenario: Scenario, gate: Gate) -> Plant:
+    spec = scenario.spec
+    if spec.world is None:
+        return NoPlant()
+    return LocalPlant(scenario.make_world(spec.seed), gate.rest)
+
+
+def _make_clock(scenario: Scenario) -> Clock:
+    make = LockstepClock if scenario.spec.mode == "lockstep" else WallClock
+    return make(scenario.spec.period_ns)
+
+
+def _drive(loop: Loop, ticks: int, keeper: ScoreKeeper) -> Ending:
+    """Run the loop without the garbage collector; how it ended."""
+    try:
+        with _no_collector():
+            loop.run(ticks, lambda _: keeper.alive)
+    except KeyboardInterrupt:
+        return "interrupted"
+    if loop.gate.stopped:
+        return "gate"
+    return "time" if keeper.alive else "task"
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Freeze what exists and switch the collector off: it would pause the tick."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+def _result(
+    name: str, loop: Loop, keeper: ScoreKeeper, ended: Ending, recording: Path, lost: int
+) -> RunResult:
+    score = keeper.score
+    work = loop.policy.program.counters() if isinstance(loop.policy, NetworkPolicy) else None
+    return RunResult(
+        policy=name,
+        ended=ended,
+        stop_reason=loop.gate.stopped if ended == "gate" else None,
+        score=score.value if score else None,
+        unit=score.unit if score else "",
+        seconds=loop.ticks * loop.clock.period_ns * 1e-9,
+        ticks=loop.ticks,
+        overruns=loop.clock.overruns,
+        latency=latency(loop.durations_ns),
+        recording=str(recording),
+        lost=lost,
+        **({} if work is None else dataclasses.asdict(work)),
+    )
+
+
+def _ending_text(result: RunResult, score: str) -> str:
+    how = {
+        "time": "done",
+        "task": f"the task ended at {result.seconds:.2f} s",
+        "gate": f"safety stop at {result.seconds:.2f} s: {result.stop_reason}",
+        "interrupted": f"interrupted at {result.seconds:.2f} s",
+    }[result.ended]
+    return f"{how}, {score}" if score else how
+
+
+def _summarise(scenario: Scenario, results: list[RunResult], out: Path) -> Summary:
+    network, *baselines = results
+    return Summary(
+        scenario=scenario.spec.name,
+        date=date_utc(),
+        seed=scenario.spec.seed,
+        mode=scenario.spec.mode,
+        learning=scenario.spec.learning,
+        ended=network.ended,
+        score=network.score,
+        unit=network.unit,
+        baseline_score={result.policy: result.score for result in baselines},
+        ticks=network.ticks,
+        overruns=network.overruns,
+        spikes=network.spikes,
+        synaptic_events=network.synaptic_events,
+        latency=network.latency,
+        runs=results,
+        files={
+            "report": str(out / "report.html"),
+            "summary": str(out / "summary.json"),
+            "recording": network.recording,
+        },
+    )
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot make this folder: {error.strerror}") from None
+
+
+def default_out(name: str) -> Path:
+    """A folder under runs/ that does not exist yet, named for the scenario and the time."""
+    stamp = date_utc().replace(":", "").replace("-", "").replace("T", "-").rstrip("Z")
+    first = Path("runs") / f"{name}-{stamp}"
+    taken = 0
+    folder = first
+    while folder.exists():
+        taken += 1
+        folder = first.with_name(f"{first.name}-{taken}")
+    return folder
+
+
+def window_settings(scenario: Scenario) -> list[str]:
+    """The setting that opens a window on the world, where it has one and there is a display."""
+    if not os.environ.get("DISPLAY") or not scenario.has_window:
+        return []
+    return ["world.config.window=true"]
