@@ -133,7 +133,6 @@ class Graded(Decoder):
         self, values: npt.NDArray[Any], now_ns: int, until_ns: int
     ) -> npt.NDArray[np.float64]:
         """The wanted command, shape (port size,)."""
-        del now_ns, until_ns
         return self._scale * values
 
 

@@ -91,15 +91,12 @@ class ConventionalPolicy(Policy):
         self, batches: Sequence[Batch], now_ns: int, until_ns: int
     ) -> tuple[Sequence[Batch], int]:
         """Nothing to encode."""
-        del until_ns
         return batches, now_ns
 
     def think(self, inputs: tuple[Sequence[Batch], int], until_ns: int) -> FloatArray:
         """One step of the controller."""
-        del until_ns
         return self._controller.control(*inputs)
 
     def decode(self, outputs: FloatArray, now_ns: int, until_ns: int) -> FloatArray:
         """Nothing to decode."""
-        del now_ns, until_ns
         return outputs

@@ -97,12 +97,10 @@ class NoPlant(Plant):
 
     def observe(self, now_ns: int) -> list[Batch]:
         """Nothing."""
-        del now_ns
         return []
 
     def act(self, command: FloatArray) -> None:
         """Nothing moves."""
-        del command
 
 
 class Controller(Part):
