@@ -239,9 +239,7 @@ class ClockedProgram(Program):
         reading = self._probe_steps(probes or {}, steps)
         watched = [*self._outputs, *(self._recordable(name) for name in record)]
         shown = {name: np.zeros((steps, self._signals[name].size)) for name in watched}
-        traces = {
-            name: np.zeros((steps + 1, self._network.nodes[name].size)) for name in reading
-        }
+        traces = {name: np.zeros((steps + 1, self._network.nodes[name].size)) for name in reading}
         first_s = self._engine.step * self.dt_s
         self._read_voltages(traces, 0)
         for k in range(steps):
@@ -274,7 +272,9 @@ class ClockedProgram(Program):
         except (TypeError, ValueError):
             raise ConfigError(f"input '{name}': expected numbers") from None
         if raster.ndim < 1 or raster.shape[0] != steps or raster.size != steps * size:
-            raise ConfigError(f"input '{name}': expected shape ({steps}, {size}), not {raster.shape}")
+            raise ConfigError(
+                f"input '{name}': expected shape ({steps}, {size}), not {raster.shape}"
+            )
         if not np.isfinite(raster).all():
             raise ConfigError(f"input '{name}': every value must be finite")
         return raster.reshape(steps, size)
@@ -361,9 +361,7 @@ def _nanoseconds(dt_s: float, source: str) -> int:
     exact = dt_s * 1e9
     dt_ns = round(exact) if np.isfinite(exact) else 0
     if dt_ns < 1 or abs(exact - dt_ns) > 1e-6 * dt_ns:
-        raise ConfigError(
-            f"{source}: dt_s {dt_s!r} must be a positive whole number of nanoseconds"
-        )
+        raise ConfigError(f"{source}: dt_s {dt_s!r} must be a positive whole number of nanoseconds")
     return dt_ns
 
 
