@@ -25,7 +25,7 @@ from reflexarc.runtime.batch import SPIKE, Array
 from reflexarc.runtime.dialect import DIALECTS, Dialect, named
 from reflexarc.runtime.drive import Run, Spikes
 from reflexarc.runtime.errors import ConfigError
-from reflexarc.runtime.network import FloatArray, Linear, Network
+from reflexarc.runtime.network import NEURON_PARAMETERS, FloatArray, Linear, Network
 
 #: Room for spikes that leave during one call of the engine, unless one step needs more.
 _LOG_ENTRIES = 65_536
@@ -41,7 +41,7 @@ class ClockedBackend(Backend):
 
     def capabilities(self) -> Capabilities:
         """Every node of this release, graded edges, PES, all dialects."""
-        nodes = "Input Output Linear Affine Delay LIF CubaLIF LI CubaLI IF I".split()
+        nodes = {"Input", "Output", "Linear", "Affine", "Delay", *NEURON_PARAMETERS}
         return Capabilities(
             mode="clocked",
             nodes=frozenset(nodes),
@@ -109,7 +109,7 @@ class ClockedProgram(Program):
         return np.array(rows, np.int64).reshape(-1, 4)
 
     @property
-    def learning(self) -> bool:  # type: ignore[override]
+    def learning(self) -> bool:
         """Whether plastic weights change."""
         return self._engine.learning
 
@@ -239,9 +239,7 @@ class ClockedProgram(Program):
         reading = self._probe_steps(probes or {}, steps)
         watched = [*self._outputs, *(self._recordable(name) for name in record)]
         shown = {name: np.zeros((steps, self._signals[name].size)) for name in watched}
-        traces = {
-            name: np.zeros((steps + 1, self._network.nodes[name].size)) for name in reading
-        }
+        traces = {name: np.zeros((steps + 1, self._network.nodes[name].size)) for name in reading}
         first_s = self._engine.step * self.dt_s
         self._read_voltages(traces, 0)
         for k in range(steps):
@@ -274,7 +272,9 @@ class ClockedProgram(Program):
         except (TypeError, ValueError):
             raise ConfigError(f"input '{name}': expected numbers") from None
         if raster.ndim < 1 or raster.shape[0] != steps or raster.size != steps * size:
-            raise ConfigError(f"input '{name}': expected shape ({steps}, {size}), not {raster.shape}")
+            raise ConfigError(
+                f"input '{name}': expected shape ({steps}, {size}), not {raster.shape}"
+            )
         if not np.isfinite(raster).all():
             raise ConfigError(f"input '{name}': every value must be finite")
         return raster.reshape(steps, size)
@@ -361,9 +361,7 @@ def _nanoseconds(dt_s: float, source: str) -> int:
     exact = dt_s * 1e9
     dt_ns = round(exact) if np.isfinite(exact) else 0
     if dt_ns < 1 or abs(exact - dt_ns) > 1e-6 * dt_ns:
-        raise ConfigError(
-            f"{source}: dt_s {dt_s!r} must be a positive whole number of nanoseconds"
-        )
+        raise ConfigError(f"{source}: dt_s {dt_s!r} must be a positive whole number of nanoseconds")
     return dt_ns
 
 

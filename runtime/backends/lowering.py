@@ -16,7 +16,6 @@ from reflexarc.runtime.dialect import Dialect, Step, discretise
 from reflexarc.runtime.errors import ConfigError, UnsupportedError
 from reflexarc.runtime.network import Delay, FloatArray, Input, Linear, Network, Neurons, Output
 from reflexarc.runtime.nirgraph import input_size
-from reflexarc.runtime.plasticity import Pes
 from reflexarc.runtime.topology import evaluation_order
 
 #: A weight matrix with at least this share of non-zero weights is stored in full rows.
@@ -307,18 +306,19 @@ class _Lowering:
     # Learning.
 
     def _check_rules(self) -> None:
+        sizes = {name: node.size for name, node in self.network.nodes.items()}
         for name, rule in self.network.plasticity.items():
+            place = f"{self.network.source}: plasticity '{name}'"
             node = self.network.nodes.get(name)
             if not isinstance(node, Linear):
-                raise ConfigError(
-                    f"{self.network.source}: plasticity '{name}': no Linear or Affine node of "
-                    "that name"
-                )
-            check_rule(self.network, node, rule)
+                raise ConfigError(f"{place}: no Linear or Affine node of that name")
+            misfit = rule.misfit(node.weight, sizes)
+            if misfit:
+                raise ConfigError(f"{place}: {misfit[0]}: {misfit[1]}")
             if not all(self._carries(source, frozenset())[0] for source in self.sources[name]):
                 raise UnsupportedError(
-                    f"{self.network.source}: plasticity '{name}': rule {rule.rule} needs spikes "
-                    f"into the edge, and {', '.join(self.sources[name])} is graded"
+                    f"{place}: rule {rule.rule} needs spikes into the edge, and "
+                    f"{', '.join(self.sources[name])} is graded"
                 )
 
     def _learn(self, name: str) -> None:
@@ -341,24 +341,6 @@ class _Lowering:
             state=out.values.add(np.zeros(x.size)),
             params=out.constants.add(constants),
             weights=out.plastic[name].start,
-        )
-
-
-def check_rule(network: Network, edge: Linear, rule: Pes) -> None:
-    """Refuse a rule whose modulator or bounds do not fit the edge. Raises ConfigError."""
-    place = f"{network.source}: plasticity '{edge.name}'"
-    modulator = network.nodes.get(rule.modulator)
-    if modulator is None:
-        raise ConfigError(f"{place}: modulator '{rule.modulator}' is not a node of the graph")
-    if modulator.size != edge.size:
-        raise ConfigError(
-            f"{place}: modulator '{rule.modulator}' has {modulator.size} values, "
-            f"the edge {edge.size} outputs; they must be as many"
-        )
-    if rule.w_min > edge.weight.min() or rule.w_max < edge.weight.max():
-        raise ConfigError(
-            f"{place}: weights from {edge.weight.min():g} to {edge.weight.max():g} lie outside "
-            f"w_min {rule.w_min:g} to w_max {rule.w_max:g}; widen the bounds"
         )
 
 
