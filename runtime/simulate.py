@@ -103,7 +103,7 @@ def _simulate_exact(
             )
     if until_s is None:
         raise ConfigError("simulate: exact mode needs until_s")
-    times = {name: np.asarray(at, np.float64) for name, at in (probes or {}).items()}
+    times = {name: [float(t_s) for t_s in at] for name, at in (probes or {}).items()}
     program = ExactBackend().compile(network)
     return program.run(parts, until_s, probes=times, record=record)
 
