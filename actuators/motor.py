@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pybullet
-
 
 class JointMotor:
     """Applies a force (prismatic joint, newtons) or torque (revolute, newton metres) to a joint.
@@ -16,6 +14,9 @@ class JointMotor:
     """
 
     def __init__(self, client: int, body: int, joint: int, limit: float) -> None:
+        import pybullet
+
+        self._bullet = pybullet
         self._client = client
         self._body = body
         self._joint = joint
@@ -23,10 +24,10 @@ class JointMotor:
 
     def apply(self, force: float) -> None:
         """Apply `force` during the next physics step only."""
-        pybullet.setJointMotorControl2(
+        self._bullet.setJointMotorControl2(
             self._body,
             self._joint,
-            pybullet.TORQUE_CONTROL,
+            self._bullet.TORQUE_CONTROL,
             force=min(max(force, -self.limit), self.limit),
             physicsClientId=self._client,
         )

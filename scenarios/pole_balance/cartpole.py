@@ -10,18 +10,17 @@ import pybullet
 
 from reflexarc.actuators.motor import JointMotor
 from reflexarc.runtime.network import FloatArray
+from reflexarc.scenarios.pole_balance.model import (
+    CAMERA_DISTANCE_M,
+    CAMERA_HEIGHT_M,
+    CAMERA_ROLL_RAD,
+    FIELD_OF_VIEW_DEG,
+    GRAVITY_M_S2,
+    POLE_LENGTH_M,
+    POLE_WIDTH_M,
+)
 
 SLIDE, HINGE = 0, 1
-#: Length and width of the pole, as in cartpole.urdf.
-POLE_LENGTH_M = 1.0
-POLE_WIDTH_M = 0.06
-#: The camera looks along the hinge axis from here, at the middle of the pole's upper part.
-CAMERA_DISTANCE_M = 2.0
-CAMERA_HEIGHT_M = 0.62
-#: The camera is rolled so that an upright pole does not lie along the pixel columns. Along them
-#: every row would cross a pixel border at the same tilt: silence, then a burst.
-CAMERA_ROLL_RAD = 0.2
-FIELD_OF_VIEW_DEG = 26.0
 
 
 class CartPole:
@@ -42,7 +41,7 @@ class CartPole:
         self._client = pybullet.connect(pybullet.DIRECT)
         client = {"physicsClientId": self._client}
         pybullet.setTimeStep(step_s, **client)
-        pybullet.setGravity(0, 0, -9.81, **client)
+        pybullet.setGravity(0, 0, -GRAVITY_M_S2, **client)
         self._body = pybullet.loadURDF(
             str(Path(__file__).with_name("cartpole.urdf")), useFixedBase=True, **client
         )
