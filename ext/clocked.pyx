@@ -1,0 +1,349 @@
+"""The clocked engine: runs a flat program of operations, one pass a clock step.
+
+The program is made by reflexarc.runtime.backends.lowering; the header explains its parts. Spikes
+are delivered along the rows of the sources that fired, so the cost of a quiet layer is that of
+its neurons alone.
+"""
+
+import numpy as np
+
+from libc.math cimport trunc
+from libc.stdint cimport int32_t, int64_t
+
+from reflexarc.ext.plasticity cimport Pes, update_pes, update_trace
+
+OP = np.dtype([(name, np.int64) for name in (
+    "kind", "variant", "n", "m", "x", "x_list", "y", "y_list", "state", "params", "weights",
+    "rows", "targets",
+)])
+LOG_ENTRY = np.dtype([(name, np.int64) for name in ("step", "port", "i", "count")])
+KINDS = {
+    "copy": COPY, "add": ADD, "scan": SCAN, "linear": LINEAR, "neurons": NEURONS,
+    "delay_read": DELAY_READ, "delay_write": DELAY_WRITE, "log": LOG, "pes": PES,
+}
+STORAGES = {
+    "sparse32": SPARSE32, "sparse64": SPARSE64, "dense32": DENSE32, "dense64": DENSE64,
+    "plastic": PLASTIC,
+}
+RESETS = {
+    "graded": GRADED, "v_reset": TO_VALUE, "subtract": SUBTRACT,
+    "subtract_each": SUBTRACT_EACH, "subtract_late": SUBTRACT_LATE,
+}
+
+ctypedef fused weight_t:
+    float
+    double
+
+
+cdef int64_t scan(int64_t n, const double *x, int32_t *events) noexcept nogil:
+    """List the elements of x that are not zero."""
+    cdef int64_t i, count = 0
+    for i in range(n):
+        if x[i] != 0.0:
+            events[count] = <int32_t>i
+            count += 1
+    return count
+
+
+cdef int64_t deliver_sparse(
+    double *y, const double *x, const int32_t *sources, int64_t count,
+    const int64_t *rows, const int32_t *targets, const weight_t *weights,
+) noexcept nogil:
+    """Add x_j times the compressed row of each listed source (all `count` if no list)."""
+    cdef int64_t k, j, p, events = 0
+    for k in range(count):
+        j = sources[k] if sources != NULL else k
+        if x[j] == 0.0:
+            continue
+        for p in range(rows[j], rows[j + 1]):
+            y[targets[p]] += weights[p] * x[j]
+        events += rows[j + 1] - rows[j]
+    return events
+
+
+cdef int64_t deliver_dense(
+    double *y, const double *x, const int32_t *sources, int64_t count, int64_t n,
+    const weight_t *weights,
+) noexcept nogil:
+    """Add x_j times the full row of each listed source (all `count` if no list)."""
+    cdef int64_t k, j, i, events = 0
+    cdef const weight_t *row
+    cdef double value
+    for k in range(count):
+        j = sources[k] if sources != NULL else k
+        value = x[j]
+        if value == 0.0:
+            continue
+        row = weights + j * n
+        for i in range(n):
+            y[i] += row[i] * value
+        events += n
+    return events
+
+
+cdef int64_t linear(const Op *op, const Arrays *a) noexcept nogil:
+    """y = bias + weights x; returns the number of products."""
+    cdef int64_t i, count = op.m
+    cdef const double *x = a.values + op.x
+    cdef double *y = a.values + op.y
+    cdef const int32_t *sources = NULL
+    for i in range(op.n):
+        y[i] = a.constants[op.params + i] if op.params >= 0 else 0.0
+    if op.x_list >= 0:
+        sources = a.events + a.starts[op.x_list]
+        count = a.counts[op.x_list]
+    if op.variant == SPARSE32:
+        return deliver_sparse(y, x, sources, count, a.rows + op.rows, a.targets + op.targets,
+                              a.weights32 + op.weights)
+    if op.variant == SPARSE64:
+        return deliver_sparse(y, x, sources, count, a.rows + op.rows, a.targets + op.targets,
+                              a.weights64 + op.weights)
+    if op.variant == DENSE32:
+        return deliver_dense(y, x, sources, count, op.n, a.weights32 + op.weights)
+    if op.variant == DENSE64:
+        return deliver_dense(y, x, sources, count, op.n, a.weights64 + op.weights)
+    return deliver_dense(y, x, sources, count, op.n, <const double *>a.values + op.weights)
+
+
+cdef void relax(
+    int64_t n, double *v, const double *x, const double *decay, const double *gain,
+) noexcept nogil:
+    """v = decay v + gain x."""
+    cdef int64_t i
+    for i in range(n):
+        v[i] = decay[i] * v[i] + gain[i] * x[i]
+
+
+cdef void shift(int64_t n, double *v, const double *by) noexcept nogil:
+    cdef int64_t i
+    for i in range(n):
+        v[i] += by[i]
+
+
+cdef void mark_above(int64_t n, double *y, const double *v, const double *limit) noexcept nogil:
+    cdef int64_t i
+    for i in range(n):
+        y[i] = 1.0 if v[i] > limit[i] else 0.0
+
+
+cdef void reset_to(int64_t n, double *v, const double *y, const double *reset) noexcept nogil:
+    cdef int64_t i
+    for i in range(n):
+        v[i] = reset[i] if y[i] != 0.0 else v[i]
+
+
+cdef void subtract(int64_t n, double *v, const double *y, const double *by) noexcept nogil:
+    cdef int64_t i
+    for i in range(n):
+        v[i] -= y[i] * by[i]
+
+
+cdef void subtract_each(
+    int64_t n, double *v, double *y, const double *limit, const double *threshold,
+    const double *lowest,
+) noexcept nogil:
+    """As many spikes as thresholds fit into v; v goes no lower than `lowest`."""
+    cdef int64_t i
+    for i in range(n):
+        y[i] = trunc(v[i] / threshold[i]) if v[i] > limit[i] else 0.0
+        v[i] -= y[i] * threshold[i]
+        if v[i] < lowest[i]:
+            v[i] = lowest[i]
+
+
+cdef void subtract_late(
+    int64_t n, double *v, double *y, const double *limit, const double *threshold,
+) noexcept nogil:
+    """snnTorch's subtraction: y comes in as whether v stood above the limit before the step."""
+    cdef int64_t i
+    cdef double before, tested
+    for i in range(n):
+        before = y[i]
+        tested = v[i] - before * threshold[i]
+        y[i] = 1.0 if tested > limit[i] else 0.0
+        v[i] = tested - (y[i] - before) * threshold[i]
+
+
+cdef int64_t neurons(const Op *op, const Arrays *a) noexcept nogil:
+    """One step of a layer; returns the number of spikes.
+
+    Rows of parameters: a, g, c, then of spiking layers limit, threshold, reset (or lowest v),
+    then of layers with a synapse a_syn, g_syn.
+    """
+    cdef int64_t n = op.n, k, spikes = 0
+    cdef const double *p = a.constants + op.params
+    cdef const double *x = a.values + op.x
+    cdef const double *limit = p + 3 * n
+    cdef double *v = a.values + op.state
+    cdef double *y = a.values + op.y
+    cdef double *current = v + n
+    cdef int32_t *events
+    cdef bint spiking = op.variant != GRADED
+    if op.m:  # with a synapse
+        k = 6 if spiking else 3
+        relax(n, current, x, p + k * n, p + (k + 1) * n)
+        x = current
+    if op.variant == SUBTRACT_LATE:
+        mark_above(n, y, v, limit)
+    relax(n, v, x, p, p + n)
+    shift(n, v, p + 2 * n)
+    if not spiking:
+        return 0
+    if op.variant == SUBTRACT_LATE:
+        subtract_late(n, v, y, limit, p + 4 * n)
+    elif op.variant == SUBTRACT_EACH:
+        subtract_each(n, v, y, limit, p + 4 * n, p + 5 * n)
+    else:
+        mark_above(n, y, v, limit)
+        if op.variant == TO_VALUE:
+            reset_to(n, v, y, p + 5 * n)
+        else:
+            subtract(n, v, y, p + 4 * n)
+    events = a.events + a.starts[op.y_list]
+    a.counts[op.y_list] = scan(n, y, events)
+    for k in range(a.counts[op.y_list]):
+        spikes += <int64_t>y[events[k]]
+    return spikes
+
+
+cdef void delay_read(const Op *op, const Arrays *a, int64_t step) noexcept nogil:
+    """The ring holds op.m rows; row `step % op.m` is that of the step."""
+    cdef int64_t i, row
+    cdef const int32_t *delay = a.targets + op.targets
+    for i in range(op.n):
+        row = (step + op.m - delay[i]) % op.m
+        a.values[op.y + i] = a.values[op.state + row * op.n + i]
+
+
+cdef void delay_write(const Op *op, const Arrays *a, int64_t step) noexcept nogil:
+    cdef int64_t i, row = op.state + (step % op.m) * op.n
+    for i in range(op.n):
+        a.values[row + i] = a.values[op.x + i]
+
+
+cdef int64_t pes(const Op *op, const Arrays *a, bint learning) noexcept nogil:
+    cdef const Pes *rule = <const Pes *>(a.constants + op.params)
+    cdef double *trace = a.values + op.state
+    update_trace(op.m, trace, a.values + op.x, rule.trace_decay, rule.trace_gain)
+    if not learning:
+        return 0
+    return update_pes(op.n, op.m, a.values + op.weights, trace, a.values + op.y, rule)
+
+
+cdef class ClockedEngine:
+    """Runs a program. The arrays belong to the caller; `values`, `events` and `counts` change.
+
+    `ports` has a row for each input port: its offset in values, its event list, its size, and
+    whether its values are held over the steps (1) or come as spikes (0).
+    """
+
+    def __init__(self, Op[::1] ops, double[::1] values, const double[::1] constants,
+                 const float[::1] weights32, const double[::1] weights64,
+                 const int64_t[::1] rows, const int32_t[::1] targets, int32_t[::1] events,
+                 const int64_t[::1] starts, int64_t[::1] counts, int64_t[:, ::1] ports,
+                 LogEntry[::1] log, int64_t steps_per_call):
+        self._owners = (values, constants, weights32, weights64, rows, targets, events, starts,
+                        counts)
+        self._ops = ops
+        self._ports = ports
+        self._log = log
+        self.steps_per_call = steps_per_call
+        self.learning = True
+        # The caller pads every array, so that the first element exists.
+        self._arrays.values = &values[0]
+        self._arrays.constants = &constants[0]
+        self._arrays.weights32 = &weights32[0]
+        self._arrays.weights64 = &weights64[0]
+        self._arrays.rows = &rows[0]
+        self._arrays.targets = &targets[0]
+        self._arrays.events = &events[0]
+        self._arrays.starts = &starts[0]
+        self._arrays.counts = &counts[0]
+
+    def advance(self, int64_t steps, const int64_t[::1] at, const int64_t[::1] port,
+                const int64_t[::1] i):
+        """Run `steps` clock steps (at most `steps_per_call`); returns the entries in the log.
+
+        Spike k enters element `i[k]` of input port `port[k]` in step `at[k]`, counted from now;
+        `at` ascends.
+        """
+        cdef int64_t step, k = 0
+        if not 0 <= steps <= self.steps_per_call:
+            raise ValueError(f"steps must be 0 to {self.steps_per_call}, not {steps}")
+        with nogil:
+            self._logged = 0
+            for step in range(steps):
+                self._clear_inputs()
+                while k < at.shape[0] and at[k] == step:
+                    self._inject(port[k], i[k])
+                    k += 1
+                self._tick()
+        return self._logged
+
+    def counters(self):
+        """Synaptic events, neuron updates, spikes, weight updates."""
+        c = self._counters
+        return c.synaptic_events, c.neuron_updates, c.spikes, c.weight_updates
+
+    cdef void _clear_inputs(self) noexcept nogil:
+        cdef int64_t p, k, list_
+        cdef double *x
+        cdef int32_t *events
+        for p in range(self._ports.shape[0]):
+            if self._ports[p, 3]:
+                continue
+            x = self._arrays.values + self._ports[p, 0]
+            list_ = self._ports[p, 1]
+            events = self._arrays.events + self._arrays.starts[list_]
+            for k in range(self._arrays.counts[list_]):
+                x[events[k]] = 0.0
+            self._arrays.counts[list_] = 0
+
+    cdef void _inject(self, int64_t port, int64_t i) noexcept nogil:
+        cdef double *x = self._arrays.values + self._ports[port, 0]
+        cdef int64_t list_ = self._ports[port, 1]
+        cdef int64_t *count = self._arrays.counts + list_
+        if x[i] == 0.0:
+            self._arrays.events[self._arrays.starts[list_] + count[0]] = <int32_t>i
+            count[0] += 1
+        x[i] += 1.0
+
+    cdef void _note(self, const Op *op) noexcept nogil:
+        cdef int64_t k, i
+        cdef LogEntry *entry
+        for k in range(self._arrays.counts[op.x_list]):
+            i = self._arrays.events[self._arrays.starts[op.x_list] + k]
+            entry = &self._log[self._logged]
+            entry.step, entry.port, entry.i = self.step, op.variant, i
+            entry.count = <int64_t>self._arrays.values[op.x + i]
+            self._logged += 1
+
+    cdef void _tick(self) noexcept nogil:
+        cdef Op *op
+        cdef Arrays *a = &self._arrays
+        cdef int64_t k, i
+        for k in range(self._ops.shape[0]):
+            op = &self._ops[k]
+            if op.kind == COPY:
+                for i in range(op.n):
+                    a.values[op.y + i] = a.values[op.x + i]
+            elif op.kind == ADD:
+                for i in range(op.n):
+                    a.values[op.y + i] += a.values[op.x + i]
+            elif op.kind == SCAN:
+                a.counts[op.y_list] = scan(
+                    op.n, a.values + op.x, a.events + a.starts[op.y_list])
+            elif op.kind == LINEAR:
+                self._counters.synaptic_events += linear(op, a)
+            elif op.kind == NEURONS:
+                self._counters.spikes += neurons(op, a)
+                self._counters.neuron_updates += op.n
+            elif op.kind == DELAY_READ:
+                delay_read(op, a, self.step)
+            elif op.kind == DELAY_WRITE:
+                delay_write(op, a, self.step)
+            elif op.kind == LOG:
+                self._note(op)
+            else:
+                self._counters.weight_updates += pes(op, a, self.learning)
+        self.step += 1

@@ -1,0 +1,107 @@
+"""Event-driven spiking network in continuous time, over arrays. Times are (ns, fraction) pairs."""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+_Array: TypeAlias = npt.NDArray[Any]
+#: Whole nanoseconds, and the fraction of the next, [0, 1).
+_Time: TypeAlias = tuple[int, float]
+
+TIME: np.dtype[Any]
+MODEL: np.dtype[Any]
+UNIT: np.dtype[Any]
+FIBRE: np.dtype[Any]
+EVENT: np.dtype[Any]
+DUE: np.dtype[Any]
+EMITTED: np.dtype[Any]
+
+LEAKY: int
+CURRENT_BASED: int
+INTEGRATOR: int
+PORT: int
+DIRAC: int
+CURRENT: int
+
+class ExactEngine:
+    """A network as arrays, and its state.
+
+    Units (neurons, then elements of output ports) stand layer after layer in topological order:
+    a fibre without delay may only reach later layers. Sources are the neurons, then whatever else
+    sends. Not safe to share between threads without a lock; `run` and `send` release the GIL.
+
+    Args:
+        models: constants of each unit, dtype MODEL, shape (units,).
+        v: first voltages, float64, shape (units,).
+        fibres_of: int64, shape (sources + 1,); source s has the fibres from fibres_of[s] up to
+            but without fibres_of[s + 1].
+        fibres: dtype FIBRE; synapses begin .. end - 1 share a source and a delay.
+        target, weight: the synapses, int32 and float64, shape (synapses,).
+        layer_first: first unit of each layer, int64, shape (layers,).
+        spike_area: charge of the Dirac that a neuron's spike delivers.
+
+    Raises:
+        ValueError: arrays that lead outside one another.
+    """
+
+    def __init__(
+        self,
+        *,
+        models: _Array,
+        v: npt.NDArray[np.float64],
+        fibres_of: npt.NDArray[np.int64],
+        fibres: _Array,
+        target: npt.NDArray[np.int32],
+        weight: npt.NDArray[np.float64],
+        layer_first: npt.NDArray[np.int64],
+        spike_area: float,
+    ) -> None: ...
+    @property
+    def now(self) -> _Time:
+        """Where the network stands."""
+
+    def send(
+        self,
+        ns: npt.NDArray[np.int64],
+        frac: npt.NDArray[np.float64],
+        source: npt.NDArray[np.int64],
+        value: npt.NDArray[np.float64],
+        kind: int,
+    ) -> None:
+        """Let sources send Diracs (`kind` DIRAC, charge) or changes of current (CURRENT).
+
+        The order of the arrays does not matter, to the last bit. All have shape (n,).
+
+        Raises:
+            ValueError: a time that has passed, an unknown source; nothing is sent then.
+            MemoryError: the queue cannot grow.
+        """
+
+    def run(self, ns: int, frac: float, recorded: npt.NDArray[np.uint8]) -> tuple[_Array, int]:
+        """Work off every instant before (ns, frac); what happens exactly then stays queued.
+
+        Args:
+            recorded: for each layer whether its spikes are wanted; ports are always recorded.
+
+        Returns:
+            The spikes (dtype EMITTED, in order of time), and the unit that fired again within
+            a picosecond of itself, where the network then stands, or -1.
+
+        Raises:
+            ValueError: the time has passed.
+            MemoryError: the queue or the record cannot grow.
+        """
+
+    def voltage(self, first: int, last: int) -> npt.NDArray[np.float64]:
+        """Voltages of units first .. last - 1 as of `now`; changes nothing."""
+
+    def counters(self) -> dict[str, int]:
+        """Work done: synaptic_events, neuron_updates, spikes."""
+
+    def state(self) -> dict[str, _Array]:
+        """A copy of everything that changes."""
+
+    def restore(self, state: Mapping[str, _Array]) -> None:
+        """Go back to `state`. Raises ValueError if it is of another network."""

@@ -1,0 +1,409 @@
+"""The clocked backend: a fixed step, a named dialect, a compiled engine without the GIL.
+
+A spike has the value 1 for one step. Weights are held in float32 where that loses nothing and in
+float64 otherwise; plastic weights, states and sums are float64.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from reflexarc.ext.clocked import LOG_ENTRY, ClockedEngine
+from reflexarc.runtime.backends.base import (
+    Backend,
+    Capabilities,
+    Counters,
+    PortValues,
+    Program,
+    State,
+)
+from reflexarc.runtime.backends.lowering import lower
+from reflexarc.runtime.batch import SPIKE, Array
+from reflexarc.runtime.dialect import DIALECTS, Dialect, named
+from reflexarc.runtime.drive import Run, Spikes
+from reflexarc.runtime.errors import ConfigError
+from reflexarc.runtime.network import FloatArray, Linear, Network
+
+#: Room for spikes that leave during one call of the engine, unless one step needs more.
+_LOG_ENTRIES = 65_536
+#: Engine time is bounded by this many steps a call, so that a long run can be interrupted.
+_MOST_STEPS = 1_000
+_NO_SPIKES = np.empty(0, SPIKE)
+
+
+class ClockedBackend(Backend):
+    """Runs networks step by step under a dialect."""
+
+    name = "clocked"
+
+    def capabilities(self) -> Capabilities:
+        """Every node of this release, graded edges, PES, all dialects."""
+        nodes = "Input Output Linear Affine Delay LIF CubaLIF LI CubaLI IF I".split()
+        return Capabilities(
+            mode="clocked",
+            nodes=frozenset(nodes),
+            rules=frozenset({"pes"}),
+            dialects=frozenset(DIALECTS),
+            graded=True,
+        )
+
+    def compile(self, network: Network, *, dt_s: float | None = None) -> ClockedProgram:
+        """Make a program with steps of `dt_s` (default: the network's own).
+
+        Raises:
+            ConfigError: no dt_s, or one that is not a whole number of nanoseconds.
+            UnsupportedError: an unknown dialect, node or rule.
+        """
+        step_s = network.dt_s if dt_s is None else dt_s
+        if step_s is None:
+            raise ConfigError(f"{network.source}: clocked mode needs a step; give dt_s")
+        return ClockedProgram(network, named(network.dialect), step_s)
+
+
+class ClockedProgram(Program):
+    """A network compiled for the clocked engine; see `Program`. Time starts at 0.
+
+    Attributes:
+        dt_s, dt_ns: the clock step.
+    """
+
+    def __init__(self, network: Network, dialect: Dialect, dt_s: float) -> None:
+        self.dt_s, self.dt_ns = dt_s, _nanoseconds(dt_s, network.source)
+        self._network, self._dialect = network, dialect
+        lowered = lower(network, dialect, dt_s)
+        self._signals, self._voltages = lowered.signals, lowered.voltages
+        self._plastic = lowered.plastic
+        self._values = lowered.values.finish()
+        self._events = np.zeros(lowered.events + 1, np.int32)
+        self._starts = np.array([*lowered.list_starts, 0], np.int64)
+        self._counts = np.zeros(len(lowered.list_starts) + 1, np.int64)
+        self._inputs = {node.name: k for k, node in enumerate(network.inputs())}
+        self._outputs = [node.name for node in network.outputs()]
+        self._ports = self._port_table()
+        table, constants = lowered.table(), lowered.constants.finish()
+        self._identity = _digest(table, constants)
+        leaving = sum(lowered.signals[name].size for name in self._outputs)
+        self._log = np.zeros(max(leaving, _LOG_ENTRIES), LOG_ENTRY)
+        self._engine = ClockedEngine(
+            table,
+            self._values,
+            constants,
+            lowered.weights32.finish(),
+            lowered.weights64.finish(),
+            lowered.rows.finish(),
+            lowered.targets.finish(),
+            self._events,
+            self._starts,
+            self._counts,
+            self._ports,
+            self._log,
+            min(_MOST_STEPS, self._log.size // max(leaving, 1)),
+        )
+
+    def _port_table(self) -> Array:
+        signals = [self._signals[name] for name in self._inputs]
+        rows = [(signal.at, signal.list_id, signal.size, 0) for signal in signals]
+        return np.array(rows, np.int64).reshape(-1, 4)
+
+    @property
+    def learning(self) -> bool:  # type: ignore[override]
+        """Whether plastic weights change."""
+        return self._engine.learning
+
+    @learning.setter
+    def learning(self, on: bool) -> None:
+        self._engine.learning = on
+
+    @property
+    def now_ns(self) -> int:
+        """Loop time it stands at, in nanoseconds."""
+        return self._engine.step * self.dt_ns
+
+    def step(self, until_ns: int, inputs: PortValues) -> dict[str, Array]:
+        """Advance to `until_ns`, a multiple of `dt_ns`; see the contract in `base`.
+
+        A spike enters in the step its time falls in; a spike out carries the start of its step.
+        """
+        steps = self._steps_until(until_ns)
+        held, spikes = self._checked(inputs, until_ns)
+        self._hold(held)
+        left = self._advance(steps, spikes)
+        return {name: self._shown(port, left) for port, name in enumerate(self._outputs)}
+
+    def _steps_until(self, until_ns: int) -> int:
+        steps, rest = divmod(until_ns - self.now_ns, self.dt_ns)
+        if rest or steps < 0:
+            raise ValueError(
+                f"until_ns {until_ns} must be {self.now_ns} or later by whole steps of "
+                f"{self.dt_ns} ns"
+            )
+        return steps
+
+    def _checked(
+        self, inputs: PortValues, until_ns: int
+    ) -> tuple[dict[str, Array], list[tuple[int, Array]]]:
+        """Split the inputs into held vectors and spikes by port number."""
+        held: dict[str, Array] = {}
+        spikes: list[tuple[int, Array]] = []
+        for name, values in inputs.items():
+            if name not in self._inputs:
+                known = ", ".join(self._inputs) or "none"
+                raise ValueError(f"no input port '{name}'; there are: {known}")
+            if values.dtype == SPIKE:
+                _check_spikes(name, values, self.now_ns, until_ns, self._signals[name].size)
+                spikes.append((self._inputs[name], values))
+            else:
+                held[name] = _checked_vector(name, values, self._signals[name].size)
+        return held, spikes
+
+    def _hold(self, held: Mapping[str, Array]) -> None:
+        """Show the vectors at their ports; the engine clears the other ports each step."""
+        for name, port in self._inputs.items():
+            self._ports[port, 3] = name in held
+            if name in held:
+                signal, start = self._signals[name], self._starts[self._signals[name].list_id]
+                nonzero = np.flatnonzero(held[name])
+                self._values[signal.range] = held[name]
+                self._events[start : start + nonzero.size] = nonzero
+                self._counts[signal.list_id] = nonzero.size
+
+    def _advance(self, steps: int, spikes: list[tuple[int, Array]]) -> Array:
+        """Run the engine; returns the log of spikes that left."""
+        at, port, i = self._schedule(spikes)
+        parts = []
+        done = 0
+        while done < steps:
+            count = min(self._engine.steps_per_call, steps - done)
+            first, last = np.searchsorted(at, [done, done + count])
+            logged = self._engine.advance(
+                count, at[first:last] - done, port[first:last], i[first:last]
+            )
+            done += count
+            if logged:
+                parts.append(self._log[:logged].copy())
+        return np.concatenate(parts) if parts else self._log[:0]
+
+    def _schedule(self, spikes: list[tuple[int, Array]]) -> tuple[Array, Array, Array]:
+        """Step from now, port and element of every spike, in order of steps."""
+        at = [(values["t_ns"] - self.now_ns) // self.dt_ns for _, values in spikes]
+        port = [np.full(values.size, number) for number, values in spikes]
+        i = [values["i"].astype(np.int64) for _, values in spikes]
+        if len(spikes) == 1:
+            return at[0], port[0], i[0]
+        if not spikes:
+            nothing = np.empty(0, np.int64)
+            return nothing, nothing, nothing
+        order = np.argsort(np.concatenate(at), kind="stable")
+        return np.concatenate(at)[order], np.concatenate(port)[order], np.concatenate(i)[order]
+
+    def _shown(self, port: int, log: Array) -> Array:
+        signal = self._signals[self._outputs[port]]
+        if not signal.spiking:
+            return self._values[signal.range].copy()
+        mine = log[log["port"] == port] if log.size else log
+        if not mine.size:
+            return _NO_SPIKES
+        mine = np.repeat(mine, mine["count"])
+        spikes = np.empty(mine.size, SPIKE)
+        spikes["t_ns"], spikes["i"] = mine["step"] * self.dt_ns, mine["i"]
+        return spikes
+
+    def run(
+        self,
+        inputs: Mapping[str, FloatArray],
+        *,
+        steps: int,
+        probes: Mapping[str, Sequence[float] | FloatArray] | None = None,
+        record: Sequence[str] = (),
+    ) -> Run:
+        """Run `steps` clock steps from where the program stands.
+
+        Args:
+            inputs: by port, the value of every step, shape (steps, size).
+            steps: how many.
+            probes: by layer, times in seconds at which to read its voltage: that after the last
+                step that has ended by then.
+            record: inner spiking layers whose spikes to return.
+
+        Returns:
+            `spikes` of spiking Outputs and recorded layers (t_s is the start of the step),
+            `probes` (times, size), `outputs` of every Output (steps, size).
+
+        Raises:
+            ConfigError: an unknown port, layer or shape, or a time outside the run.
+        """
+        rasters = {name: self._raster(name, value, steps) for name, value in inputs.items()}
+        reading = self._probe_steps(probes or {}, steps)
+        watched = [*self._outputs, *(self._recordable(name) for name in record)]
+        shown = {name: np.zeros((steps, self._signals[name].size)) for name in watched}
+        traces = {
+            name: np.zeros((steps + 1, self._network.nodes[name].size)) for name in reading
+        }
+        first_s = self._engine.step * self.dt_s
+        self._read_voltages(traces, 0)
+        for k in range(steps):
+            self._hold({name: raster[k] for name, raster in rasters.items()})
+            self._advance(1, [])
+            for name, rows in shown.items():
+                rows[k] = self._values[self._signals[name].range]
+            self._read_voltages(traces, k + 1)
+        late = self._dialect.output_shift_steps
+        shown = {name: _shifted(rows, late, 0) for name, rows in shown.items()}
+        traces = {name: _shifted(rows, late, 1) for name, rows in traces.items()}
+        return Run(
+            spikes={
+                name: self._spikes(rows, first_s)
+                for name, rows in shown.items()
+                if self._signals[name].spiking
+            },
+            probes={name: traces[name][at] for name, at in reading.items()},
+            outputs={name: shown[name] for name in self._outputs},
+            counters=self.counters(),
+        )
+
+    def _raster(self, name: str, value: FloatArray, steps: int) -> FloatArray:
+        if name not in self._inputs:
+            known = ", ".join(self._inputs) or "none"
+            raise ConfigError(f"no input port '{name}'; there are: {known}")
+        size = self._signals[name].size
+        try:
+            raster = np.asarray(value, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ConfigError(f"input '{name}': expected numbers") from None
+        if raster.ndim < 1 or raster.shape[0] != steps or raster.size != steps * size:
+            raise ConfigError(f"input '{name}': expected shape ({steps}, {size}), not {raster.shape}")
+        if not np.isfinite(raster).all():
+            raise ConfigError(f"input '{name}': every value must be finite")
+        return raster.reshape(steps, size)
+
+    def _probe_steps(
+        self, probes: Mapping[str, Sequence[float] | FloatArray], steps: int
+    ) -> dict[str, Array]:
+        reading = {}
+        for name, times_s in probes.items():
+            if name not in self._voltages:
+                known = ", ".join(self._voltages) or "none"
+                raise ConfigError(f"probe '{name}': no layer of neurons; there are: {known}")
+            # A millionth of a step of grace: 0.3 / 0.1 is a little less than 3.
+            at = np.floor(np.asarray(times_s, np.float64).reshape(-1) / self.dt_s + 1e-6)
+            if not np.all((at >= 0) & (at <= steps)):
+                raise ConfigError(
+                    f"probe '{name}': times must lie within 0 to {steps * self.dt_s:g} s"
+                )
+            reading[name] = at.astype(np.int64)
+        return reading
+
+    def _recordable(self, name: str) -> str:
+        if name not in self._signals or not self._signals[name].spiking:
+            known = ", ".join(n for n, s in self._signals.items() if s.spiking) or "none"
+            raise ConfigError(f"record '{name}': not a spiking node; there are: {known}")
+        return name
+
+    def _read_voltages(self, traces: Mapping[str, Array], row: int) -> None:
+        for name, trace in traces.items():
+            trace[row] = self._values[self._voltages[name]]
+
+    def _spikes(self, rows: Array, first_s: float) -> Spikes:
+        step, i = np.nonzero(rows)
+        count = rows[step, i].astype(np.int64)
+        return Spikes(first_s + np.repeat(step, count) * self.dt_s, np.repeat(i, count))
+
+    def state(self) -> State:
+        """A copy of values (with plastic weights), event lists and time."""
+        return {
+            "network": self._identity.copy(),
+            "step": np.array([self._engine.step]),
+            "values": self._values.copy(),
+            "events": self._events.copy(),
+            "counts": self._counts.copy(),
+        }
+
+    def restore(self, state: State) -> None:
+        """Go back to `state`. Raises ValueError for a state of another network."""
+        mine = self.state()
+        if state.keys() != mine.keys() or any(
+            state[key].shape != mine[key].shape or state[key].dtype != mine[key].dtype
+            for key in mine
+        ):
+            raise ValueError("the state does not have the parts of this network's state")
+        if not np.array_equal(state["network"], self._identity):
+            raise ValueError("the state is of another network, dialect or step")
+        self._engine.step = int(state["step"][0])
+        self._values[:] = state["values"]
+        self._events[:] = state["events"]
+        self._counts[:] = state["counts"]
+
+    def weights(self, edge: str) -> FloatArray:
+        """A copy of the weights of `edge`, shape (outputs, inputs), as they are now."""
+        node = self._network.nodes.get(edge)
+        if not isinstance(node, Linear):
+            raise ValueError(f"no Linear or Affine node '{edge}'")
+        if edge not in self._plastic:
+            return node.weight.copy()
+        outputs, inputs = node.weight.shape
+        return self._values[self._plastic[edge]].reshape(inputs, outputs).T.copy()
+
+    def counters(self) -> Counters:
+        """Work done so far."""
+        events, updates, spikes, weights = self._engine.counters()
+        return Counters(
+            synaptic_events=events,
+            neuron_updates=updates,
+            spikes=spikes,
+            weight_updates=weights,
+        )
+
+
+def _nanoseconds(dt_s: float, source: str) -> int:
+    exact = dt_s * 1e9
+    dt_ns = round(exact) if np.isfinite(exact) else 0
+    if dt_ns < 1 or abs(exact - dt_ns) > 1e-6 * dt_ns:
+        raise ConfigError(
+            f"{source}: dt_s {dt_s!r} must be a positive whole number of nanoseconds"
+        )
+    return dt_ns
+
+
+def _digest(*arrays: Array) -> Array:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(array.tobytes())
+    return np.frombuffer(digest.digest(), np.uint8)
+
+
+def _check_spikes(name: str, values: Array, now_ns: int, until_ns: int, size: int) -> None:
+    if values.ndim != 1:
+        raise ValueError(f"input '{name}': spikes must be 1-d, not {values.ndim}-d")
+    if not values.size:
+        return
+    t_ns = values["t_ns"]
+    if t_ns[0] < now_ns or t_ns[-1] >= until_ns or np.any(t_ns[1:] < t_ns[:-1]):
+        raise ValueError(
+            f"input '{name}': spike times must ascend within [{now_ns}, {until_ns}) ns"
+        )
+    if values["i"].max() >= size:
+        raise ValueError(f"input '{name}': index {values['i'].max()} of only {size} elements")
+
+
+def _checked_vector(name: str, values: Array, size: int) -> Array:
+    if values.dtype != np.float64 or values.shape != (size,):
+        raise ValueError(
+            f"input '{name}': expected SPIKE records or float64 of shape ({size},), not "
+            f"{values.dtype} of shape {values.shape}"
+        )
+    if not np.isfinite(values).all():
+        raise ValueError(f"input '{name}': every value must be finite")
+    return values
+
+
+def _shifted(rows: Array, steps: int, first: int) -> Array:
+    """`rows` later by `steps`, the rows from `first` on."""
+    if steps == 0:
+        return rows
+    moved = np.zeros_like(rows)
+    moved[:first] = rows[:first]
+    moved[first + steps :] = rows[first : len(rows) - steps]
+    return moved

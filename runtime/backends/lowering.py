@@ -1,0 +1,375 @@
+"""From a network to the flat program that the clocked engine runs."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import exp
+from typing import Any
+
+import numpy as np
+
+from reflexarc.ext.clocked import KINDS, OP, RESETS, STORAGES
+from reflexarc.runtime.batch import Array
+from reflexarc.runtime.dialect import Dialect, Step, discretise
+from reflexarc.runtime.errors import ConfigError, UnsupportedError
+from reflexarc.runtime.network import Delay, FloatArray, Input, Linear, Network, Neurons, Output
+from reflexarc.runtime.nirgraph import input_size
+from reflexarc.runtime.plasticity import Pes
+from reflexarc.runtime.topology import evaluation_order
+
+#: A weight matrix with at least this share of non-zero weights is stored in full rows.
+DENSE_SHARE = 0.5
+
+
+class Pool:
+    """Arrays laid one behind the other."""
+
+    def __init__(self, dtype: Any) -> None:
+        self._dtype = dtype
+        self._parts: list[Array] = []
+        self._size = 0
+
+    def add(self, values: Any) -> int:
+        """Append `values`; returns where they begin."""
+        part = np.ascontiguousarray(values, dtype=self._dtype).reshape(-1)
+        self._parts.append(part)
+        self._size += part.size
+        return self._size - part.size
+
+    def finish(self) -> Array:
+        """All of it as one array, with one element of padding (so that none is empty)."""
+        return np.concatenate([*self._parts, np.zeros(1, self._dtype)])
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What a node shows: a range of values, and the list of its non-zero elements if kept.
+
+    `spiking`: the values count spikes.
+    """
+
+    at: int
+    size: int
+    list_id: int = -1
+    spiking: bool = False
+
+    @property
+    def range(self) -> slice:
+        """Its place in `values`."""
+        return slice(self.at, self.at + self.size)
+
+
+@dataclass(kw_only=True)
+class Lowered:
+    """A flat program: operations, arrays, and where each node's values lie."""
+
+    values: Pool = field(default_factory=lambda: Pool(np.float64))
+    constants: Pool = field(default_factory=lambda: Pool(np.float64))
+    weights32: Pool = field(default_factory=lambda: Pool(np.float32))
+    weights64: Pool = field(default_factory=lambda: Pool(np.float64))
+    rows: Pool = field(default_factory=lambda: Pool(np.int64))
+    targets: Pool = field(default_factory=lambda: Pool(np.int32))
+    ops: list[dict[str, int]] = field(default_factory=list)
+    list_starts: list[int] = field(default_factory=list)
+    events: int = 0
+    signals: dict[str, Signal] = field(default_factory=dict)
+    voltages: dict[str, slice] = field(default_factory=dict)
+    plastic: dict[str, slice] = field(default_factory=dict)
+
+    def emit(self, kind: str, **fields: int) -> None:
+        """Append an operation; a field not given is absent."""
+        self.ops.append({"kind": KINDS[kind], **fields})
+
+    def table(self) -> Array:
+        """The operations as the engine takes them."""
+        table = np.full(len(self.ops), -1, dtype=OP)
+        for row, op in zip(table, self.ops, strict=True):
+            for name, value in op.items():
+                row[name] = value
+        return table
+
+    def new_list(self, size: int) -> int:
+        """Make room for a list of at most `size` events; returns its number."""
+        self.list_starts.append(self.events)
+        self.events += size
+        return len(self.list_starts) - 1
+
+    def new_signal(self, first: FloatArray, *, listed: bool, spiking: bool = False) -> Signal:
+        """Make room for values that begin as `first`."""
+        list_id = self.new_list(first.size) if listed else -1
+        return Signal(self.values.add(first), first.size, list_id, spiking)
+
+
+def lower(network: Network, dialect: Dialect, dt_s: float) -> Lowered:
+    """Make the program of one clock step.
+
+    Raises:
+        UnsupportedError: what the clocked engine cannot do; names node or rule.
+        ConfigError: a sidecar value that does not fit the graph.
+    """
+    return _Lowering(network, dialect, dt_s).run()
+
+
+class _Lowering:
+    def __init__(self, network: Network, dialect: Dialect, dt_s: float) -> None:
+        self.network, self.dialect, self.dt_s = network, dialect, dt_s
+        self.out = Lowered()
+        self.sources: dict[str, list[str]] = {name: [] for name in network.nodes}
+        for source, target in network.edges:
+            self.sources[target].append(source)
+        self.delay_steps = {
+            node.name: _whole_steps(node, dt_s, network.source)
+            for node in network.nodes.values()
+            if isinstance(node, Delay)
+        }
+        self.holding = {name for name, steps in self.delay_steps.items() if steps.min() >= 1}
+        self.steps: dict[str, Step] = {}
+        self.rings: dict[str, int] = {}
+
+    def run(self) -> Lowered:
+        self._check_rules()
+        order = evaluation_order(self.network, self.holding)
+        for name in order:
+            self._place(name)
+        for name in order:
+            self._evaluate(name)
+        for name in order:
+            if name in self.holding:
+                self._write_delay(name)
+        for name in self.network.plasticity:
+            self._learn(name)
+        return self.out
+
+    # Where the values of each node lie.
+
+    def _place(self, name: str) -> None:
+        node, out = self.network.nodes[name], self.out
+        match node:
+            case Neurons():
+                out.signals[name] = self._place_neurons(node)
+            case Linear():
+                silent = node.bias is None or not self.dialect.bias_at_t0
+                first = np.zeros(node.size) if silent else node.bias
+                assert first is not None
+                out.signals[name] = out.new_signal(first, listed=False)
+            case Input():
+                out.signals[name] = out.new_signal(np.zeros(node.size), listed=True)
+            case Delay() | Output():
+                listed, spiking = self._carries(name, frozenset())
+                out.signals[name] = out.new_signal(
+                    np.zeros(node.size), listed=listed, spiking=spiking
+                )
+            case _:
+                raise UnsupportedError(
+                    f"node '{name}': the clocked engine does not run {type(node).__name__}"
+                )
+
+    def _place_neurons(self, node: Neurons) -> Signal:
+        out = self.out
+        step = self.steps[node.name] = discretise(node, self.dialect, self.dt_s)
+        v0 = self.network.initial_v.get(node.name, step.v0)
+        state = out.values.add(v0)
+        if step.a_syn is not None:
+            out.values.add(np.zeros(node.size))
+        out.voltages[node.name] = slice(state, state + node.size)
+        if node.spiking:
+            return out.new_signal(np.zeros(node.size), listed=True, spiking=True)
+        return Signal(state, node.size)
+
+    def _carries(self, name: str, through: frozenset[str]) -> tuple[bool, bool]:
+        """Whether `name` carries listed values, and whether they are spikes."""
+        node = self.network.nodes[name]
+        if isinstance(node, Neurons):
+            return node.spiking, node.spiking
+        if isinstance(node, Input):
+            return True, False
+        sources = self.sources[name]
+        if isinstance(node, Linear) or name in through or not sources:
+            return False, False
+        carried = [self._carries(source, through | {name}) for source in sources]
+        return all(listed for listed, _ in carried), all(spikes for _, spikes in carried)
+
+    # One operation or a few for each node, in order.
+
+    def _evaluate(self, name: str) -> None:
+        node, out = self.network.nodes[name], self.out
+        y = out.signals[name]
+        match node:
+            case Neurons():
+                self._step_neurons(node, self._gather(name), y)
+            case Linear():
+                self._multiply(node, self._gather(name, listed=True), y)
+            case Delay():
+                if name not in self.holding:
+                    self._write_delay(name)
+                steps = self.delay_steps[name]
+                self._emit_delay("delay_read", name, y=y.at, targets=out.targets.add(steps))
+                self._scan(y)
+            case Output():
+                self._show(name, y)
+
+    def _gather(self, name: str, *, listed: bool = False) -> Signal:
+        """The sum of what leads to `name`: its only source itself, or a buffer."""
+        out, sources = self.out, self.sources[name]
+        signals = [out.signals[source] for source in sources]
+        if len(sources) == 1 and sources[0] != name:
+            return signals[0]
+        size = input_size(self.network.nodes[name])
+        listed = listed and bool(signals) and all(s.list_id >= 0 for s in signals)
+        buffer = out.new_signal(np.zeros(size), listed=listed)
+        self._sum(signals, buffer)
+        return buffer
+
+    def _sum(self, signals: Iterable[Signal], y: Signal) -> None:
+        for k, x in enumerate(signals):
+            self.out.emit("add" if k else "copy", n=y.size, x=x.at, y=y.at)
+        self._scan(y)
+
+    def _scan(self, y: Signal) -> None:
+        if y.list_id >= 0:
+            self.out.emit("scan", n=y.size, x=y.at, y_list=y.list_id)
+
+    def _step_neurons(self, node: Neurons, x: Signal, y: Signal) -> None:
+        step = self.steps[node.name]
+        rows = [step.a, step.g, step.c]
+        if node.spiking:
+            assert step.limit is not None
+            assert step.threshold is not None
+            rows += [step.limit, step.threshold, self._reset_row(node, step)]
+        if step.a_syn is not None and step.g_syn is not None:
+            rows += [step.a_syn, step.g_syn]
+        self.out.emit(
+            "neurons",
+            variant=RESETS[self.dialect.reset if node.spiking else "graded"],
+            n=node.size,
+            m=0 if step.a_syn is None else node.size,
+            x=x.at,
+            y=y.at,
+            y_list=y.list_id,
+            state=self.out.voltages[node.name].start,
+            params=self.out.constants.add(np.concatenate(rows)),
+        )
+
+    def _reset_row(self, node: Neurons, step: Step) -> FloatArray:
+        """What v is set to, or (spikes as often as they fit) may not go below."""
+        assert step.threshold is not None
+        assert step.reset is not None
+        if self.dialect.reset != "subtract_each":
+            return step.reset
+        clips = self.dialect.clips_if and node.kind == "IF"
+        return -step.threshold if clips else np.full(node.size, -np.inf)
+
+    def _multiply(self, node: Linear, x: Signal, y: Signal) -> None:
+        out = self.out
+        by_source = np.ascontiguousarray(node.weight.T)
+        bias = -1 if node.bias is None else out.constants.add(node.bias)
+        op = {"n": y.size, "m": x.size, "x": x.at, "x_list": x.list_id, "y": y.at, "params": bias}
+        if node.name in self.network.plasticity:
+            place = out.values.add(by_source)
+            out.plastic[node.name] = slice(place, place + by_source.size)
+            out.emit("linear", **op, variant=STORAGES["plastic"], weights=place)
+            return
+        lossless = bool(np.all(by_source.astype(np.float32) == by_source))
+        bits, pool = (32, out.weights32) if lossless else (64, out.weights64)
+        nonzero = by_source != 0.0
+        if nonzero.mean() >= DENSE_SHARE:
+            weights = pool.add(by_source)
+            out.emit("linear", **op, variant=STORAGES[f"dense{bits}"], weights=weights)
+            return
+        ends = np.cumsum(nonzero.sum(axis=1))
+        out.emit(
+            "linear",
+            **op,
+            variant=STORAGES[f"sparse{bits}"],
+            weights=pool.add(by_source[nonzero]),
+            rows=out.rows.add(np.concatenate([[0], ends])),
+            targets=out.targets.add(np.nonzero(nonzero)[1]),
+        )
+
+    def _write_delay(self, name: str) -> None:
+        self._emit_delay("delay_write", name, x=self._gather(name).at)
+
+    def _emit_delay(self, kind: str, name: str, **fields: int) -> None:
+        steps = self.delay_steps[name]
+        depth = int(steps.max()) + 1
+        if name not in self.rings:
+            self.rings[name] = self.out.values.add(np.zeros(depth * steps.size))
+        self.out.emit(kind, n=steps.size, m=depth, state=self.rings[name], **fields)
+
+    def _show(self, name: str, y: Signal) -> None:
+        self._sum((self.out.signals[source] for source in self.sources[name]), y)
+        if y.spiking:
+            port = [node.name for node in self.network.outputs()].index(name)
+            self.out.emit("log", variant=port, n=y.size, x=y.at, x_list=y.list_id)
+
+    # Learning.
+
+    def _check_rules(self) -> None:
+        for name, rule in self.network.plasticity.items():
+            node = self.network.nodes.get(name)
+            if not isinstance(node, Linear):
+                raise ConfigError(
+                    f"{self.network.source}: plasticity '{name}': no Linear or Affine node of "
+                    "that name"
+                )
+            check_rule(self.network, node, rule)
+            if not all(self._carries(source, frozenset())[0] for source in self.sources[name]):
+                raise UnsupportedError(
+                    f"{self.network.source}: plasticity '{name}': rule {rule.rule} needs spikes "
+                    f"into the edge, and {', '.join(self.sources[name])} is graded"
+                )
+
+    def _learn(self, name: str) -> None:
+        rule, out = self.network.plasticity[name], self.out
+        x = self._gather(name, listed=True)
+        decay = exp(-self.dt_s / rule.tau_pre_s)
+        constants = [
+            decay,
+            (1.0 - decay) / self.dt_s,
+            rule.learning_rate * self.dt_s,
+            rule.w_min,
+            rule.w_max,
+        ]
+        out.emit(
+            "pes",
+            n=self.network.nodes[name].size,
+            m=x.size,
+            x=x.at,
+            y=out.signals[rule.modulator].at,
+            state=out.values.add(np.zeros(x.size)),
+            params=out.constants.add(constants),
+            weights=out.plastic[name].start,
+        )
+
+
+def check_rule(network: Network, edge: Linear, rule: Pes) -> None:
+    """Refuse a rule whose modulator or bounds do not fit the edge. Raises ConfigError."""
+    place = f"{network.source}: plasticity '{edge.name}'"
+    modulator = network.nodes.get(rule.modulator)
+    if modulator is None:
+        raise ConfigError(f"{place}: modulator '{rule.modulator}' is not a node of the graph")
+    if modulator.size != edge.size:
+        raise ConfigError(
+            f"{place}: modulator '{rule.modulator}' has {modulator.size} values, "
+            f"the edge {edge.size} outputs; they must be as many"
+        )
+    if rule.w_min > edge.weight.min() or rule.w_max < edge.weight.max():
+        raise ConfigError(
+            f"{place}: weights from {edge.weight.min():g} to {edge.weight.max():g} lie outside "
+            f"w_min {rule.w_min:g} to w_max {rule.w_max:g}; widen the bounds"
+        )
+
+
+def _whole_steps(node: Delay, dt_s: float, source: str) -> Array:
+    """Delays in clock steps, to the nearest."""
+    exact = node.delay_s / dt_s
+    steps = np.rint(exact).astype(np.int32)
+    if np.any(np.abs(exact - steps) > 1e-6):
+        warnings.warn(
+            f"{source}: node '{node.name}': delays are rounded to whole steps of {dt_s:g} s",
+            UserWarning,
+            stacklevel=2,
+        )
+    return steps

@@ -1,0 +1,378 @@
+"""How a network lies in the arrays of the exact engine, and what that engine refuses.
+
+What stands between two layers (any chain of Linear, Affine and Delay) is multiplied out into
+synapses, each with a weight and a delay, and compressed by source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+
+import numpy as np
+
+from reflexarc.ext import exact
+from reflexarc.runtime.backends.instant import nanoseconds
+from reflexarc.runtime.batch import Array
+from reflexarc.runtime.errors import GraphError, UnsupportedError
+from reflexarc.runtime.network import (
+    NEURON_PARAMETERS,
+    Delay,
+    FloatArray,
+    Input,
+    Linear,
+    Network,
+    Neurons,
+    Node,
+    Output,
+)
+
+#: Shorter delays are refused: a loop of them would stand still.
+SHORTEST_DELAY_S = 1e-12
+#: Longer ones than three decades are taken for a mistake of unit.
+LONGEST_DELAY_S = 1e9
+
+#: The engine's kind of unit for each kind of neuron.
+KINDS = {
+    "LIF": exact.LEAKY,
+    "LI": exact.LEAKY,
+    "CubaLIF": exact.CURRENT_BASED,
+    "CubaLI": exact.CURRENT_BASED,
+    "IF": exact.INTEGRATOR,
+    "I": exact.INTEGRATOR,
+}
+
+
+def build_engine(network: Network) -> tuple[exact.ExactEngine, Wiring]:
+    """Lay `network` into a new engine, its constant currents switched on at time 0.
+
+    Raises:
+        UnsupportedError: a node, a rule, a graded edge or a zero-delay loop.
+        GraphError: an edge between nodes that do not fit, or a neuron without a meaning.
+    """
+    _check_nodes(network)
+    _check_edges(network)
+    wiring = Wiring(network)
+    fibres_of, fibres, target, weight = _compressed(_synapses(network, wiring), wiring)
+    engine = exact.ExactEngine(
+        models=_models(network, wiring),
+        v=_first_voltages(network, wiring),
+        fibres_of=fibres_of,
+        fibres=fibres,
+        target=target,
+        weight=weight,
+        layer_first=np.array([wiring.first_unit[name] for name in wiring.order], np.int64),
+        spike_area=network.spike_area,
+    )
+    _send_biases(network, wiring, engine)
+    return engine, wiring
+
+
+class Wiring:
+    """Where everything of a network stands in the engine's arrays.
+
+    Attributes:
+        layers: the Neurons by name, in topological order.
+        order: names of layers, then outputs; the engine's numbering of layers.
+        first_unit: first unit of each of these.
+        first_source: first source of each layer, Input, and Affine (its bias).
+        straight: Inputs that reach an Output without a neuron between.
+        shown: by graded Output, the layer whose voltage it shows.
+    """
+
+    def __init__(self, network: Network) -> None:
+        nodes = [network.nodes[name] for name in _topological(network)]
+        self.layers = {node.name: node for node in nodes if isinstance(node, Neurons)}
+        ports = network.outputs()
+        biased = [node for node in nodes if _is_biased(node)]
+        senders = [*self.layers.values(), *network.inputs(), *biased]
+        self.order = [*self.layers, *(port.name for port in ports)]
+        self.first_unit = _number([*self.layers.values(), *ports])
+        self.first_source = _number(senders)
+        self._size = {name: network.nodes[name].size for name in self.order}
+        self.neurons = sum(layer.size for layer in self.layers.values())
+        self.units = self.neurons + sum(port.size for port in ports)
+        self.sources = sum(node.size for node in senders)
+        self.straight = frozenset(
+            port.name for port in network.inputs() if _reaches_output(network, port)
+        )
+        self.shown = {
+            after: before for before, after in network.edges if _is_graded(network.nodes[before])
+        }
+
+    def units_of(self, name: str) -> tuple[int, int]:
+        """First unit of a layer or Output, and the one after its last."""
+        first = self.first_unit[name]
+        return first, first + self._size[name]
+
+    def locate(self, unit: int) -> tuple[str, int]:
+        """Layer and index of `unit`."""
+        name = max(
+            (name for name in self.order if self.first_unit[name] <= unit),
+            key=self.first_unit.__getitem__,
+        )
+        return name, unit - self.first_unit[name]
+
+
+def _number(nodes: Sequence[Node]) -> dict[str, int]:
+    """Where each node begins when their elements stand one after another."""
+    first = np.cumsum([0, *(node.size for node in nodes)])
+    return {node.name: int(begin) for node, begin in zip(nodes, first, strict=False)}
+
+
+def _check_nodes(network: Network) -> None:
+    if network.plasticity:
+        edge, rule = next(iter(network.plasticity.items()))
+        raise UnsupportedError(
+            f"{network.source}: {edge}: the exact backend does not learn yet (rule "
+            f"'{rule.rule}'); use the clocked backend"
+        )
+    for node in network.nodes.values():
+        if isinstance(node, Neurons):
+            _check_neurons(network, node)
+        elif isinstance(node, Delay):
+            _check_delay(network, node)
+        elif not isinstance(node, Input | Output | Linear):
+            raise UnsupportedError(
+                f"{network.source}: {node.name}: the exact backend cannot run a "
+                f"{type(node).__name__}; use the clocked backend"
+            )
+
+
+def _check_neurons(network: Network, node: Neurons) -> None:
+    where = f"{network.source}: {node.name}"
+    for name in NEURON_PARAMETERS[node.kind]:
+        values = node.parameters[name]
+        if values.shape != (node.size,) or not np.isfinite(values).all():
+            raise GraphError(f"{where}: {name} must be {node.size} finite numbers")
+        if name.startswith("tau") and not (values > 0).all():
+            raise GraphError(f"{where}: {name} must be above 0")
+    parameters = node.parameters
+    if node.spiking and not (parameters["v_reset"] < parameters["v_threshold"]).all():
+        raise GraphError(
+            f"{where}: v_reset must be below v_threshold; the neuron would fire without end"
+        )
+
+
+def _check_delay(network: Network, node: Delay) -> None:
+    ranged = (node.delay_s >= SHORTEST_DELAY_S) & (node.delay_s <= LONGEST_DELAY_S)
+    if not (ranged | (node.delay_s == 0)).all():
+        raise GraphError(
+            f"{network.source}: {node.name}: delay must be 0, or from {SHORTEST_DELAY_S} to "
+            f"{LONGEST_DELAY_S} s"
+        )
+
+
+def _check_edges(network: Network) -> None:
+    fed: dict[str, str] = {}
+    for before, after in network.edges:
+        where = f"{network.source}: edge {before} -> {after}"
+        for name in (before, after):
+            if name not in network.nodes:
+                raise GraphError(f"{where}: there is no node '{name}'")
+        first, second = network.nodes[before], network.nodes[after]
+        wanted = second.weight.shape[1] if isinstance(second, Linear) else second.size
+        if first.size != wanted:
+            raise GraphError(f"{where}: {first.size} elements cannot feed {wanted}")
+        graded = isinstance(first, Neurons) and not first.spiking
+        if graded and not isinstance(second, Output):
+            raise UnsupportedError(
+                f"{where}: '{before}' hands on a voltage; in exact mode only an Output or a "
+                f"probe can take it, so make it spike or use the clocked backend"
+            )
+        if isinstance(second, Output) and fed.setdefault(after, before) != before:
+            mixed = (first, network.nodes[fed[after]])
+            if any(isinstance(node, Neurons) and not node.spiking for node in mixed):
+                raise UnsupportedError(f"{where}: a voltage shares the port with '{fed[after]}'")
+
+
+def _topological(network: Network) -> list[str]:
+    """Names so that whatever acts at once on another comes before it."""
+    before: dict[str, set[str]] = {name: set() for name in network.nodes}
+    relays: dict[str, set[str]] = {}
+    for source, target in network.edges:
+        node = network.nodes[target]
+        if not (isinstance(node, Delay) and (node.delay_s > 0).all()):
+            before[target].add(source)
+        if isinstance(node, Linear | Delay) and isinstance(network.nodes[source], Linear | Delay):
+            relays.setdefault(target, set()).add(source)
+    _sorted(network, relays, "put a layer of neurons into the loop")
+    return _sorted(network, before, "give the loop a Delay above 0 s")
+
+
+def _sorted(network: Network, before: Mapping[str, set[str]], remedy: str) -> list[str]:
+    try:
+        return list(TopologicalSorter(before).static_order())
+    except CycleError as error:
+        loop = " -> ".join(error.args[1])
+        raise UnsupportedError(
+            f"{network.source}: the loop {loop} takes no time or no neuron; {remedy}"
+        ) from None
+
+
+def _paths(network: Network, start: Node) -> Iterator[tuple[Node, Rows]]:
+    """Every way from `start` through Linear and Delay to a layer or an Output."""
+    pending = [(start.name, Rows.identity(start.size))]
+    while pending:
+        name, rows = pending.pop()
+        for before, after in network.edges:
+            node = network.nodes[after]
+            if before != name:
+                continue
+            if isinstance(node, Linear | Delay):
+                pending.append((after, rows.through(node)))
+            else:
+                yield node, rows
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Synapses from one node, unordered: arrays of equal length, `delay_s` in seconds."""
+
+    source: Array
+    target: Array
+    weight: FloatArray
+    delay_s: FloatArray
+
+    @classmethod
+    def identity(cls, size: int) -> Rows:
+        """Each element to itself."""
+        index = np.arange(size)
+        return cls(index, index, np.ones(size), np.zeros(size))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Rows]) -> Rows:
+        """All rows of `parts`."""
+        return cls(
+            np.concatenate([rows.source for rows in parts]),
+            np.concatenate([rows.target for rows in parts]),
+            np.concatenate([rows.weight for rows in parts]),
+            np.concatenate([rows.delay_s for rows in parts]),
+        )
+
+    def __getitem__(self, which: Array) -> Rows:
+        """Some of the rows."""
+        return Rows(self.source[which], self.target[which], self.weight[which], self.delay_s[which])
+
+    def through(self, node: Linear | Delay) -> Rows:
+        """These rows followed by a Linear or a Delay."""
+        if isinstance(node, Delay):
+            delay_s = self.delay_s + node.delay_s[self.target]
+            return Rows(self.source, self.target, self.weight, delay_s)
+        column, row = np.nonzero(node.weight.T)
+        begin = np.searchsorted(column, np.arange(node.weight.shape[1] + 1))
+        fanout = np.diff(begin)[self.target]
+        ours = np.repeat(np.arange(len(self.target)), fanout)
+        within = np.arange(len(ours)) - np.repeat(np.cumsum(fanout) - fanout, fanout)
+        theirs = begin[self.target[ours]] + within
+        weight = self.weight[ours] * node.weight[row[theirs], column[theirs]]
+        return Rows(self.source[ours], row[theirs], weight, self.delay_s[ours])
+
+
+def _first_voltages(network: Network, wiring: Wiring) -> FloatArray:
+    v = np.zeros(wiring.units)
+    for name, initial in network.initial_v.items():
+        layer = wiring.layers.get(name)
+        if layer is None or initial.shape != (layer.size,) or not np.isfinite(initial).all():
+            raise GraphError(
+                f"{network.source}: initial_v.{name}: expected the name of a layer and one finite "
+                f"number for each of its neurons"
+            )
+        v[wiring.first_unit[name] :][: layer.size] = initial
+    return v
+
+
+def _models(network: Network, wiring: Wiring) -> Array:
+    """The constants of every unit. What a kind lacks is 0; what cannot spike has no threshold."""
+    models = np.zeros(wiring.units, exact.MODEL)
+    models["kind"] = exact.PORT
+    models["v_threshold"] = np.inf
+    for number, name in enumerate(wiring.order):
+        node = network.nodes[name]
+        own = models[wiring.first_unit[name] :][: node.size]
+        own["layer"] = number
+        if isinstance(node, Neurons):
+            own["kind"] = KINDS[node.kind]
+            for parameter in NEURON_PARAMETERS[node.kind]:
+                field = "tau" if parameter == "tau_mem" else parameter
+                own[field] = node.parameters[parameter]
+    return models
+
+
+def _synapses(network: Network, wiring: Wiring) -> Rows:
+    """All synapses, their ends numbered as sources and units."""
+    parts = [Rows.identity(0)]
+    for name, first_source in wiring.first_source.items():
+        node = network.nodes[name]
+        for end, rows in [] if _is_graded(node) else _paths(network, node):
+            parts.append(
+                Rows(
+                    rows.source + first_source,
+                    rows.target + wiring.first_unit[end.name],
+                    rows.weight,
+                    rows.delay_s,
+                )
+            )
+    return Rows.joined(parts)
+
+
+def _compressed(rows: Rows, wiring: Wiring) -> tuple[Array, Array, Array, FloatArray]:
+    """The engine's fibres_of, fibres, target and weight: by source, then delay, then target."""
+    rows, delay_ns = _merged(rows)
+    begin = _first_of_runs(rows.source, delay_ns)
+    end = np.append(begin[1:], len(rows.source))[: len(begin)]
+    reached = np.append(0, np.cumsum(rows.target < wiring.neurons))
+    fibres = np.zeros(len(begin), exact.FIBRE)
+    fibres["delay_ns"], fibres["begin"], fibres["end"] = delay_ns[begin], begin, end
+    fibres["synapses"] = reached[end] - reached[begin]
+    fibres_of = np.searchsorted(rows.source[begin], np.arange(wiring.sources + 1))
+    return fibres_of.astype(np.int64), fibres, rows.target.astype(np.int32), rows.weight
+
+
+def _merged(rows: Rows) -> tuple[Rows, FloatArray]:
+    """Sorted; parallel synapses of one delay as one, those of weight zero dropped."""
+    delay_ns = nanoseconds(rows.delay_s)
+    order = np.lexsort((rows.weight, rows.target, delay_ns, rows.source))
+    rows, delay_ns = rows[order], delay_ns[order]
+    first = _first_of_runs(rows.source, delay_ns, rows.target)
+    total = np.add.reduceat(rows.weight, first) if len(first) else rows.weight
+    first, total = first[total != 0], total[total != 0]
+    merged = Rows(rows.source[first], rows.target[first], total, rows.delay_s[first])
+    return merged, delay_ns[first]
+
+
+def _first_of_runs(*columns: Array) -> Array:
+    """Where any of the sorted `columns` changes."""
+    changes = np.ones(len(columns[0]), bool)
+    if len(changes):
+        changes[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
+    return np.flatnonzero(changes)
+
+
+def _is_graded(node: Node) -> bool:
+    return isinstance(node, Neurons) and not node.spiking
+
+
+def _is_biased(node: Node) -> bool:
+    return isinstance(node, Linear) and node.bias is not None
+
+
+def _reaches_output(network: Network, start: Node) -> bool:
+    return any(isinstance(end, Output) for end, _ in _paths(network, start))
+
+
+def _send_biases(network: Network, wiring: Wiring, engine: exact.ExactEngine) -> None:
+    """Switch on the constant current of each Affine at time 0."""
+    for name, first in wiring.first_source.items():
+        node = network.nodes[name]
+        if not isinstance(node, Linear) or node.bias is None:
+            continue
+        if _reaches_output(network, node):
+            raise UnsupportedError(
+                f"{network.source}: {name}: a bias cannot reach an Output without a neuron "
+                f"between in exact mode; use the clocked backend"
+            )
+        on = np.flatnonzero(node.bias)
+        at = np.zeros(len(on), np.int64), np.zeros(len(on))
+        engine.send(*at, first + on, np.ascontiguousarray(node.bias[on]), exact.CURRENT)

@@ -1,0 +1,167 @@
+"""NIR files (HDF5; https://neuroir.org): read into a `Network`, written from one.
+
+h5py is used directly and not the `nir` package, which refuses some valid graphs (mixed scalars,
+unbatched output shapes) and cannot say where a file is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from reflexarc.runtime.batch import Array
+from reflexarc.runtime.errors import ConfigError, GraphError, MissingFileError, UnsupportedError
+from reflexarc.runtime.network import Delay, Input, Linear, Network, Neurons, Node, Output
+from reflexarc.runtime.nirgraph import MAX_WEIGHTS, RawNodes, build
+
+#: The version of the format that is written.
+FORMAT_VERSION = "1.0.6"
+
+
+def read(path: str | Path) -> Network:
+    """Read a .nir file.
+
+    Raises:
+        MissingFileError: there is no such file.
+        GraphError: not HDF5, truncated, or malformed; names file, node and parameter.
+        UnsupportedError: a NIR type that this release does not run.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such file; check the name")
+    if not h5py.is_hdf5(path):
+        raise GraphError(f"{path}: not an HDF5 file; give a graph written by nir.write")
+    try:
+        with h5py.File(path, "r") as file:
+            nodes, edges = _read_graph(file, str(path))
+    except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise GraphError(
+            f"{path}: damaged or truncated ({reason}); write the graph again"
+        ) from None
+    return build(nodes, edges, str(path))
+
+
+def _read_graph(file: Any, source: str) -> tuple[RawNodes, list[tuple[str, str]]]:
+    graph = _child(file, "node", source)
+    nodes = _child(graph, "nodes", source)
+    if not isinstance(nodes, h5py.Group):
+        raise GraphError(f"{source}: 'node/nodes' is not a group of nodes; write the graph again")
+    raw = {}
+    for name, node in nodes.items():
+        if not isinstance(node, h5py.Group):
+            raise GraphError(f"{source}: node '{name}': not a group of parameters")
+        raw[name] = _read_node(node, name, source)
+    edges = _child(graph, "edges", source)
+    if not isinstance(edges, h5py.Dataset):
+        raise GraphError(f"{source}: 'node/edges' is not a list of pairs; write the graph again")
+    return raw, _read_edges(edges, source)
+
+
+def _child(group: Any, name: str, source: str) -> Any:
+    if name not in group:
+        place = f"{group.name.rstrip('/')}/{name}".lstrip("/")
+        raise GraphError(f"{source}: '{place}' is missing; this is not a NIR graph")
+    return group[name]
+
+
+def _read_node(group: Any, name: str, source: str) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, item in group.items():
+        if not isinstance(item, h5py.Dataset):
+            continue  # metadata, or the inside of a nested graph (its type is refused later)
+        if item.size is not None and item.size > MAX_WEIGHTS:
+            raise GraphError(
+                f"{source}: node '{name}', parameter '{key}': {item.size} values; "
+                f"at most {MAX_WEIGHTS} are allowed"
+            )
+        values[key] = item[()]
+    return values
+
+
+def _read_edges(dataset: Any, source: str) -> list[tuple[str, str]]:
+    if dataset.size == 0:
+        return []
+    if dataset.ndim != 2 or dataset.shape[1] != 2 or dataset.dtype.kind not in "OS":
+        raise GraphError(
+            f"{source}: 'node/edges' must be pairs of node names, not shape {dataset.shape} "
+            f"of {dataset.dtype}"
+        )
+    return [(before.decode("utf-8"), after.decode("utf-8")) for before, after in dataset[()]]
+
+
+def from_graph(graph: Any, source: str = "<NIRGraph>") -> Network:
+    """Convert an in-memory `nir.NIRGraph` (anything with `nodes` and `edges` like it).
+
+    Raises:
+        GraphError, UnsupportedError: as `read`.
+    """
+    nodes = {str(name): node.to_dict() for name, node in graph.nodes.items()}
+    return build(nodes, [(str(a), str(b)) for a, b in graph.edges], source)
+
+
+def write(network: Network, path: str | Path) -> None:
+    """Write the graph of `network` so that `nir.read` accepts it; replaces `path` at once.
+
+    The sidecar's part (spike_area, plasticity, ...) is not in the format and is not written.
+
+    Raises:
+        ConfigError: the folder cannot be written to.
+    """
+    path = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
+    temporary = Path(name)
+    try:
+        with h5py.File(temporary, "w") as file:
+            _write_graph(file, network)
+        os.fsync(handle)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        os.close(handle)
+        temporary.unlink(missing_ok=True)
+
+
+def _write_graph(file: Any, network: Network) -> None:
+    text = h5py.string_dtype()
+    file.create_dataset("version", data=FORMAT_VERSION, dtype=text)
+    graph = file.create_group("node")
+    graph.create_dataset("type", data="NIRGraph", dtype=text)
+    pairs = np.array(network.edges, dtype=object).reshape(-1, 2)
+    graph.create_dataset("edges", data=pairs, dtype=text)
+    nodes = graph.create_group("nodes")
+    for name, node in network.nodes.items():
+        kind, parameters = _raw(node)
+        group = nodes.create_group(name)
+        group.create_dataset("type", data=kind, dtype=text)
+        for key, value in parameters.items():
+            group.create_dataset(key, data=value)
+
+
+def _raw(node: Node) -> tuple[str, Mapping[str, Array]]:
+    """NIR's type and parameters of a node."""
+    match node:
+        case Input():
+            return "Input", {"shape": np.array(node.shape)}
+        case Output():
+            return "Output", {"shape": np.array(node.shape)}
+        case Linear(bias=None):
+            return "Linear", {"weight": node.weight}
+        case Linear(bias=bias):
+            assert bias is not None
+            return "Affine", {"weight": node.weight, "bias": bias}
+        case Delay():
+            return "Delay", {"delay": node.delay_s.reshape(node.shape)}
+        case Neurons():
+            shaped = {name: v.reshape(node.shape) for name, v in node.parameters.items()}
+            return node.kind, shaped
+    raise UnsupportedError(f"node '{node.name}': {type(node).__name__} is not a NIR type")
