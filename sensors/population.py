@@ -1,0 +1,209 @@
+"""Encoders of readings: Gaussian population, signed rate, and delta.
+
+Rates become spikes without chance: each line adds up its rate and spikes at every whole number,
+so a line at r Hz gives r spikes a second, evenly spaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, model_validator
+
+from reflexarc.runtime.batch import SPIKE, Array, Batch
+from reflexarc.runtime.config import Strict
+from reflexarc.sensors.encoder import Encoder
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class GaussianPopulationSpec(Strict):
+    """One reading as the activity of a population with Gaussian tuning curves.
+
+    The port's n lines have their centres evenly from `low` to `high`; line i fires at
+    `max_rate_hz * exp(-(value - centre_i)^2 / (2 sigma^2))`. A value outside the range is taken
+    as the nearer end.
+    """
+
+    kind: Literal["gaussian_population"]
+    stream: str
+    port: str
+    reading: int = Field(default=0, ge=0)
+    low: float
+    high: float
+    sigma: float = Field(gt=0)
+    max_rate_hz: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _some_range(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError("low must be below high")
+        return self
+
+
+class SignedRateSpec(Strict):
+    """Each reading as a pair of lines: the first fires for positive values, the second for others.
+
+    The rate is `max_rate_hz * |value| / scale`, at most `max_rate_hz`.
+    """
+
+    kind: Literal["signed_rate"]
+    stream: str
+    port: str
+    readings: list[int] = Field(min_length=1)
+    scale: list[float]
+    max_rate_hz: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _one_scale_each(self) -> Self:
+        _check_pairs(self.readings, self.scale, "scale")
+        return self
+
+
+class DeltaSpec(Strict):
+    """Each reading as a pair of lines that spike once for each `quantum` it rises or falls.
+
+    Counting from the first value; the first line of a pair is for rising.
+    """
+
+    kind: Literal["delta"]
+    stream: str
+    port: str
+    readings: list[int] = Field(min_length=1)
+    quantum: list[float]
+
+    @model_validator(mode="after")
+    def _one_quantum_each(self) -> Self:
+        _check_pairs(self.readings, self.quantum, "quantum")
+        return self
+
+
+def _check_pairs(readings: list[int], values: list[float], name: str) -> None:
+    if len(values) != len(readings):
+        raise ValueError(f"{name}: {len(values)} entries, but there are {len(readings)} readings")
+    if min(values) <= 0:
+        raise ValueError(f"{name}: must be above 0")
+    if min(readings) < 0:
+        raise ValueError("readings: must not be negative")
+
+
+class _Accumulator:
+    """Turns the expected number of spikes of each line into spikes, evenly spaced in time."""
+
+    def __init__(self, size: int) -> None:
+        self._phase = np.zeros(size)
+
+    def spikes(self, expected: FloatArray, now_ns: int, until_ns: int) -> Array:
+        """SPIKE records of the step, sorted by time, when lines expect `expected` spikes in it."""
+        start = self._phase
+        end = start + expected
+        counts = np.floor(end).astype(np.intp)
+        self._phase = end - counts
+        lines = np.repeat(np.arange(len(counts)), counts)
+        nth = 1 + np.arange(len(lines)) - np.repeat(np.cumsum(counts) - counts, counts)
+        fraction = (nth - start[lines]) / expected[lines]
+        span_ns = until_ns - now_ns
+        return _spikes(lines, now_ns + np.minimum(fraction * span_ns, span_ns - 1))
+
+
+def _spikes(lines: npt.NDArray[np.intp], t_ns: FloatArray) -> Array:
+    spikes = np.empty(len(lines), dtype=SPIKE)
+    spikes["t_ns"] = t_ns
+    spikes["i"] = lines
+    return spikes[np.argsort(spikes["t_ns"], kind="stable")]
+
+
+class _ReadingEncoder(Encoder):
+    """Keeps the last readings of its stream; silent until the first arrive."""
+
+    def __init__(self, stream: str, port: str, size: int, highest_reading: int) -> None:
+        self.stream, self.port, self.size = stream, port, size
+        self._highest = highest_reading
+        self._values: Array | None = None
+
+    def _latest(self, batches: Sequence[Batch]) -> Array | None:
+        for batch in batches:
+            if len(batch.values) > self._highest:
+                self._values = batch.values
+        return self._values
+
+
+class GaussianPopulation(_ReadingEncoder):
+    """See `GaussianPopulationSpec`. Raises ValueError where the port has fewer than 2 lines."""
+
+    def __init__(self, spec: GaussianPopulationSpec, port_size: int) -> None:
+        if port_size < 2:
+            raise ValueError(f"port '{spec.port}' needs at least 2 lines for a population")
+        super().__init__(spec.stream, spec.port, port_size, spec.reading)
+        self._spec = spec
+        self._centres = np.linspace(spec.low, spec.high, port_size)
+        self._accumulator = _Accumulator(port_size)
+
+    def rates_hz(self, value: float) -> FloatArray:
+        """The tuning curves at `value`, shape (port size,)."""
+        spec = self._spec
+        away = (min(max(value, spec.low), spec.high) - self._centres) / spec.sigma
+        return spec.max_rate_hz * np.exp(-0.5 * away**2)
+
+    def encode(self, batches: Sequence[Batch], now_ns: int, until_ns: int) -> Array:
+        """The spikes of the step."""
+        values = self._latest(batches)
+        if values is None:
+            return np.zeros(0, SPIKE)
+        rates = self.rates_hz(float(values[self._spec.reading]))
+        return self._accumulator.spikes(rates * ((until_ns - now_ns) * 1e-9), now_ns, until_ns)
+
+
+class SignedRate(_ReadingEncoder):
+    """See `SignedRateSpec`. Raises ValueError where the port lacks two lines a reading."""
+
+    def __init__(self, spec: SignedRateSpec, port_size: int) -> None:
+        _check_port(spec.port, port_size, len(spec.readings))
+        super().__init__(spec.stream, spec.port, port_size, max(spec.readings))
+        self._readings = np.array(spec.readings)
+        self._gain = spec.max_rate_hz / np.array(spec.scale)
+        self._max_rate_hz = spec.max_rate_hz
+        self._accumulator = _Accumulator(port_size)
+
+    def encode(self, batches: Sequence[Batch], now_ns: int, until_ns: int) -> Array:
+        """The spikes of the step."""
+        values = self._latest(batches)
+        if values is None:
+            return np.zeros(0, SPIKE)
+        signed = values[self._readings] * self._gain
+        rates = np.clip(np.column_stack((signed, -signed)).ravel(), 0.0, self._max_rate_hz)
+        return self._accumulator.spikes(rates * ((until_ns - now_ns) * 1e-9), now_ns, until_ns)
+
+
+class Delta(_ReadingEncoder):
+    """See `DeltaSpec`. Raises ValueError where the port lacks two lines a reading."""
+
+    def __init__(self, spec: DeltaSpec, port_size: int) -> None:
+        _check_port(spec.port, port_size, len(spec.readings))
+        super().__init__(spec.stream, spec.port, port_size, max(spec.readings))
+        self._readings = np.array(spec.readings)
+        self._quantum = np.array(spec.quantum)
+        self._reference: FloatArray | None = None
+
+    def encode(self, batches: Sequence[Batch], now_ns: int, until_ns: int) -> Array:
+        """The spikes of the step, each line's evenly spaced."""
+        values = self._latest(batches)
+        if values is None:
+            return np.zeros(0, SPIKE)
+        now = values[self._readings]
+        if self._reference is None:
+            self._reference = now.copy()
+        steps = np.trunc((now - self._reference) / self._quantum)
+        self._reference += steps * self._quantum
+        counts = np.column_stack((np.maximum(steps, 0), np.maximum(-steps, 0))).ravel()
+        return _Accumulator(self.size).spikes(counts, now_ns, until_ns)
+
+
+def _check_port(port: str, port_size: int, readings: int) -> None:
+    if port_size != 2 * readings:
+        raise ValueError(
+            f"port '{port}' has {port_size} lines, but {readings} readings need {2 * readings}"
+        )
