@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -30,6 +31,7 @@ class Tick:
         inputs, outputs: what entered and left the network, by port (empty for a baseline).
         command: what was applied, shape (command_size,).
         cause_ns: time of the newest sensor value the command can depend on; -1 before any.
+        calls_ns: how long each of the six calls took, in the order of `CALLS`.
     """
 
     number: int
@@ -40,6 +42,7 @@ class Tick:
     outputs: Mapping[str, Array]
     command: FloatArray
     cause_ns: int
+    calls_ns: tuple[int, ...]
 
 
 Listener = Callable[[Tick], None]
@@ -115,7 +118,7 @@ class Loop:
         except BaseException:
             self.stop("a part of the loop failed")
             raise
-        self._account(marks)
+        calls_ns = self._account(marks)
         tick = Tick(
             self.ticks - 1,
             now_ns,
@@ -125,6 +128,7 @@ class Loop:
             self.policy.port_outputs,
             command,
             self._cause_ns,
+            calls_ns,
         )
         for listener in self._listeners:
             listener(tick)
@@ -160,10 +164,13 @@ class Loop:
         finally:
             self.plant.act(self.gate.rest)
 
-    def _account(self, marks: list[int]) -> None:
+    def _account(self, marks: list[int]) -> tuple[int, ...]:
+        """Count the tick and remember how long each of its calls took, which is returned."""
         if self.ticks == len(self._durations) < self.MEMORY:
             grown = np.zeros((4 * len(self._durations), len(CALLS)), dtype=np.int64)
             grown[: self.ticks] = self._durations
             self._durations = grown
-        self._durations[self.ticks % len(self._durations)] = np.diff(marks)
+        calls_ns = tuple(end - start for start, end in pairwise(marks))
+        self._durations[self.ticks % len(self._durations)] = calls_ns
         self.ticks += 1
+        return calls_ns
