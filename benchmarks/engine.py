@@ -3,10 +3,11 @@
     python benchmarks/engine.py                       # the engine alone
     python benchmarks/engine.py --peers ../shared/peers --peer-python PEERS/bin/python
 
-The network: N CubaLIF neurons (one synaptic time constant of 5 ms, where the peers give inhibition
-10 ms; its weight is doubled to keep the charge) at about 5 Hz, 100 recurrent synapses each, 100 input spikes a
-millisecond onto 10 neurons each, output spikes read back in Python every step. Brian2, Nengo and
-NEST join through the neutral harness when an environment that has them is named.
+The network: N CubaLIF neurons at about 5 Hz, 100 recurrent synapses each, 100 input spikes a
+millisecond onto 10 neurons each, output spikes read back in Python every step. They have one
+synaptic time constant of 5 ms; where the peers give inhibition 10 ms, its weight is doubled here to
+keep the charge. Brian2, Nengo and NEST join through the neutral harness when an environment that
+has them is named.
 """
 
 from __future__ import annotations

@@ -54,14 +54,15 @@ def silence_s(period_ns: int) -> float:
 
 def serve_world(
     world: World, endpoint: str, period_ns: int, mode: ClockMode, *, digest: str = ""
-) -> None:
+) -> bool:
     """Serve `world` at `endpoint` until the loop says bye or is gone, or SIGTERM or SIGINT comes.
 
-    Closes the world. Raises ConfigError (endpoint wrong or in use, the loop disagrees), LinkError
+    Closes the world. Returns False after one of those signals. Raises ConfigError (endpoint wrong or in use, the loop disagrees), LinkError
     (no loop came) and whatever the world raises, of which the loop is told first.
     """
     with WorldServer(world, endpoint, period_ns, mode, digest=digest) as server, _signals(server):
         server.run()
+        return not server.stopped
 
 
 @contextmanager
@@ -100,6 +101,11 @@ class WorldServer:
     def malformed(self) -> int:
         """Messages from the loop that were refused since the start."""
         return self._pair.malformed
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopped
 
     def stop(self) -> None:
         """Make `run` return soon; may be called from a signal handler or another thread."""
