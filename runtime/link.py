@@ -57,8 +57,13 @@ def serve_world(
 ) -> bool:
     """Serve `world` at `endpoint` until the loop says bye or is gone, or SIGTERM or SIGINT comes.
 
-    Closes the world. Returns False after one of those signals. Raises ConfigError (endpoint wrong or in use, the loop disagrees), LinkError
-    (no loop came) and whatever the world raises, of which the loop is told first.
+    Closes the world. Returns False after one of those signals.
+
+    Raises:
+        ConfigError: the endpoint is wrong or in use, or the loop disagrees.
+        LinkError: no loop came.
+
+    What the world raises is raised here too, after the loop was told.
     """
     with WorldServer(world, endpoint, period_ns, mode, digest=digest) as server, _signals(server):
         server.run()
