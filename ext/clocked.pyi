@@ -9,6 +9,8 @@ KINDS: dict[str, int]
 STORAGES: dict[str, int]
 RESETS: dict[str, int]
 
+def all_finite(x: npt.NDArray[np.float64]) -> bool: ...
+
 class ClockedEngine:
     step: int
     learning: bool
@@ -30,6 +32,8 @@ class ClockedEngine:
         log: npt.NDArray[Any],
         steps_per_call: int,
     ) -> None: ...
+    def hold(self, port: int, x: npt.NDArray[np.float64]) -> None: ...
+    def release(self, port: int) -> None: ...
     def advance(
         self,
         steps: int,

@@ -7,7 +7,7 @@ its neurons alone.
 
 import numpy as np
 
-from libc.math cimport trunc
+from libc.math cimport isfinite, trunc
 from libc.stdint cimport int32_t, int64_t
 
 from reflexarc.ext.plasticity cimport Pes, update_pes, update_trace
@@ -230,6 +230,15 @@ cdef int64_t pes(const Op *op, const Arrays *a, bint learning) noexcept nogil:
     return update_pes(op.n, op.m, a.values + op.weights, trace, a.values + op.y, rule)
 
 
+def all_finite(const double[:] x):
+    """Whether every element is a finite number; NumPy takes longer on short vectors."""
+    cdef Py_ssize_t i
+    for i in range(x.shape[0]):
+        if not isfinite(x[i]):
+            return False
+    return True
+
+
 cdef class ClockedEngine:
     """Runs a program. The arrays belong to the caller; `values`, `events` and `counts` change.
 
@@ -259,6 +268,22 @@ cdef class ClockedEngine:
         self._arrays.events = &events[0]
         self._arrays.starts = &starts[0]
         self._arrays.counts = &counts[0]
+
+    def hold(self, int64_t port, const double[:] x):
+        """Show `x` at an input port in every step until `release`."""
+        cdef int64_t i, list_ = self._ports[port, 1]
+        cdef double *values = self._arrays.values + self._ports[port, 0]
+        if x.shape[0] != self._ports[port, 2]:
+            raise ValueError(f"port {port} has {self._ports[port, 2]} elements, not {x.shape[0]}")
+        for i in range(x.shape[0]):
+            values[i] = x[i]
+        self._arrays.counts[list_] = scan(
+            x.shape[0], values, self._arrays.events + self._arrays.starts[list_])
+        self._ports[port, 3] = 1
+
+    def release(self, int64_t port):
+        """Let spikes alone decide what an input port shows, from the next step on."""
+        self._ports[port, 3] = 0
 
     def advance(self, int64_t steps, const int64_t[::1] at, const int64_t[::1] port,
                 const int64_t[::1] i):

@@ -6,6 +6,7 @@ that names file, line and key.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -23,6 +24,16 @@ class Strict(BaseModel):
         strict=True, frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True
     )
 
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's numbers: to PyYAML alone `1e-4` and `1.5e3` are words."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
+)
 
 Model = TypeVar("Model", bound=BaseModel)
 #: Line (from 1) of every key, by its path in the document.
@@ -122,11 +133,11 @@ def read_yaml(path: Path) -> Document:
 def parse_yaml(text: str, source: str) -> Document:
     """Parse YAML text strictly; `source` names it in messages. Raises ConfigError."""
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        for event in yaml.parse(text, Loader=_Loader):
             if isinstance(event, yaml.AliasEvent):
                 place = f"{source}:{_line(event.start_mark)}"
                 raise ConfigError(f"{place}: aliases (*{event.anchor}) are not allowed")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         place = f"{source}:{_line(error.problem_mark)}"
         raise ConfigError(f"{place}: not valid YAML: {error.problem}") from None
@@ -176,7 +187,7 @@ def _scalar(node: yaml.Node, source: str) -> Any:
     if node.tag not in _SCALARS:
         raise ConfigError(f"{source}:{line}: a value of type {node.tag} is not allowed; quote it")
     try:
-        return yaml.SafeLoader("").construct_object(node)
+        return _Loader("").construct_object(node)
     except (ValueError, yaml.YAMLError):
         raise ConfigError(f"{source}:{line}: cannot read the value {node.value!r}") from None
 

@@ -79,7 +79,7 @@ DIALECTS: dict[str, Dialect] = {
     "snntorch_subtract": replace(_EULER, reset="subtract_late"),
     "euler_subtract": replace(_EULER, reset="subtract"),
     "spyx_2023": replace(_EULER, reset="subtract", output_shift_steps=1),
-    "spikingjelly": replace(_EULER, fires_at_threshold=True, initial_v="reset"),
+    "spikingjelly": replace(_EULER, fires_at_threshold=True, initial_v="reset", bias_at_t0=False),
     "lava_float": replace(_EULER, output_shift_steps=1),
     "sinabs": Dialect(
         decay="exponential",

@@ -6,8 +6,7 @@ unbatched output shapes) and cannot say where a file is wrong.
 
 from __future__ import annotations
 
-import os
-import tempfile
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,8 @@ import h5py
 import numpy as np
 
 from reflexarc.runtime.batch import Array
-from reflexarc.runtime.errors import ConfigError, GraphError, MissingFileError, UnsupportedError
+from reflexarc.runtime.errors import GraphError, MissingFileError, UnsupportedError
+from reflexarc.runtime.files import write_atomic
 from reflexarc.runtime.network import Delay, Input, Linear, Network, Neurons, Node, Output
 from reflexarc.runtime.nirgraph import MAX_WEIGHTS, RawNodes, build
 
@@ -114,21 +114,10 @@ def write(network: Network, path: str | Path) -> None:
     Raises:
         ConfigError: the folder cannot be written to.
     """
-    path = Path(path)
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
-    temporary = Path(name)
-    try:
-        with h5py.File(temporary, "w") as file:
-            _write_graph(file, network)
-        os.fsync(handle)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        os.close(handle)
-        temporary.unlink(missing_ok=True)
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        _write_graph(file, network)
+    write_atomic(Path(path), buffer.getvalue())
 
 
 def _write_graph(file: Any, network: Network) -> None:

@@ -171,7 +171,7 @@ def _read_neurons(draft: _Draft, raw: Mapping[str, Any], names: tuple[str, ...])
     for name in names:
         if name not in raw and name in _DEFAULTS:
             draft.warn(f"no {name} (an old file); {_DEFAULTS[name]:g} is used")
-            draft.parameters[name] = np.float64(_DEFAULTS[name]).reshape(())
+            draft.parameters[name] = np.asarray(_DEFAULTS[name])
         else:
             draft.parameters[name] = _numbers(draft, raw, name)
     for name in _POSITIVE.intersection(names):

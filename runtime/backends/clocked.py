@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from reflexarc.ext.clocked import LOG_ENTRY, ClockedEngine
+from reflexarc.ext.clocked import LOG_ENTRY, ClockedEngine, all_finite
 from reflexarc.runtime.backends.base import (
     Backend,
     Capabilities,
@@ -25,13 +25,14 @@ from reflexarc.runtime.batch import SPIKE, Array
 from reflexarc.runtime.dialect import DIALECTS, Dialect, named
 from reflexarc.runtime.drive import Run, Spikes
 from reflexarc.runtime.errors import ConfigError
-from reflexarc.runtime.network import FloatArray, Linear, Network
+from reflexarc.runtime.network import NEURON_PARAMETERS, FloatArray, Linear, Network
 
 #: Room for spikes that leave during one call of the engine, unless one step needs more.
 _LOG_ENTRIES = 65_536
 #: Engine time is bounded by this many steps a call, so that a long run can be interrupted.
 _MOST_STEPS = 1_000
 _NO_SPIKES = np.empty(0, SPIKE)
+_NOTHING = np.empty(0, np.int64)
 
 
 class ClockedBackend(Backend):
@@ -41,7 +42,7 @@ class ClockedBackend(Backend):
 
     def capabilities(self) -> Capabilities:
         """Every node of this release, graded edges, PES, all dialects."""
-        nodes = "Input Output Linear Affine Delay LIF CubaLIF LI CubaLI IF I".split()
+        nodes = {"Input", "Output", "Linear", "Affine", "Delay", *NEURON_PARAMETERS}
         return Capabilities(
             mode="clocked",
             nodes=frozenset(nodes),
@@ -109,7 +110,7 @@ class ClockedProgram(Program):
         return np.array(rows, np.int64).reshape(-1, 4)
 
     @property
-    def learning(self) -> bool:  # type: ignore[override]
+    def learning(self) -> bool:
         """Whether plastic weights change."""
         return self._engine.learning
 
@@ -162,40 +163,35 @@ class ClockedProgram(Program):
     def _hold(self, held: Mapping[str, Array]) -> None:
         """Show the vectors at their ports; the engine clears the other ports each step."""
         for name, port in self._inputs.items():
-            self._ports[port, 3] = name in held
             if name in held:
-                signal, start = self._signals[name], self._starts[self._signals[name].list_id]
-                nonzero = np.flatnonzero(held[name])
-                self._values[signal.range] = held[name]
-                self._events[start : start + nonzero.size] = nonzero
-                self._counts[signal.list_id] = nonzero.size
+                self._engine.hold(port, held[name])
+            else:
+                self._engine.release(port)
 
     def _advance(self, steps: int, spikes: list[tuple[int, Array]]) -> Array:
         """Run the engine; returns the log of spikes that left."""
+        most = self._engine.steps_per_call
         at, port, i = self._schedule(spikes)
+        if steps <= most:
+            return self._log[: self._engine.advance(steps, at, port, i)]
         parts = []
-        done = 0
-        while done < steps:
-            count = min(self._engine.steps_per_call, steps - done)
-            first, last = np.searchsorted(at, [done, done + count])
+        for done in range(0, steps, most):
+            first, last = np.searchsorted(at, [done, done + most])
             logged = self._engine.advance(
-                count, at[first:last] - done, port[first:last], i[first:last]
+                min(most, steps - done), at[first:last] - done, port[first:last], i[first:last]
             )
-            done += count
-            if logged:
-                parts.append(self._log[:logged].copy())
-        return np.concatenate(parts) if parts else self._log[:0]
+            parts.append(self._log[:logged].copy())
+        return np.concatenate(parts)
 
     def _schedule(self, spikes: list[tuple[int, Array]]) -> tuple[Array, Array, Array]:
         """Step from now, port and element of every spike, in order of steps."""
+        if not spikes:
+            return _NOTHING, _NOTHING, _NOTHING
         at = [(values["t_ns"] - self.now_ns) // self.dt_ns for _, values in spikes]
         port = [np.full(values.size, number) for number, values in spikes]
         i = [values["i"].astype(np.int64) for _, values in spikes]
         if len(spikes) == 1:
             return at[0], port[0], i[0]
-        if not spikes:
-            nothing = np.empty(0, np.int64)
-            return nothing, nothing, nothing
         order = np.argsort(np.concatenate(at), kind="stable")
         return np.concatenate(at)[order], np.concatenate(port)[order], np.concatenate(i)[order]
 
@@ -203,10 +199,10 @@ class ClockedProgram(Program):
         signal = self._signals[self._outputs[port]]
         if not signal.spiking:
             return self._values[signal.range].copy()
-        mine = log[log["port"] == port] if log.size else log
-        if not mine.size:
+        if not log.size:
             return _NO_SPIKES
-        mine = np.repeat(mine, mine["count"])
+        mine = log[log["port"] == port]
+        mine = np.repeat(mine, np.maximum(mine["count"], 0))
         spikes = np.empty(mine.size, SPIKE)
         spikes["t_ns"], spikes["i"] = mine["step"] * self.dt_ns, mine["i"]
         return spikes
@@ -239,9 +235,7 @@ class ClockedProgram(Program):
         reading = self._probe_steps(probes or {}, steps)
         watched = [*self._outputs, *(self._recordable(name) for name in record)]
         shown = {name: np.zeros((steps, self._signals[name].size)) for name in watched}
-        traces = {
-            name: np.zeros((steps + 1, self._network.nodes[name].size)) for name in reading
-        }
+        traces = {name: np.zeros((steps + 1, self._network.nodes[name].size)) for name in reading}
         first_s = self._engine.step * self.dt_s
         self._read_voltages(traces, 0)
         for k in range(steps):
@@ -274,7 +268,9 @@ class ClockedProgram(Program):
         except (TypeError, ValueError):
             raise ConfigError(f"input '{name}': expected numbers") from None
         if raster.ndim < 1 or raster.shape[0] != steps or raster.size != steps * size:
-            raise ConfigError(f"input '{name}': expected shape ({steps}, {size}), not {raster.shape}")
+            raise ConfigError(
+                f"input '{name}': expected shape ({steps}, {size}), not {raster.shape}"
+            )
         if not np.isfinite(raster).all():
             raise ConfigError(f"input '{name}': every value must be finite")
         return raster.reshape(steps, size)
@@ -308,7 +304,7 @@ class ClockedProgram(Program):
 
     def _spikes(self, rows: Array, first_s: float) -> Spikes:
         step, i = np.nonzero(rows)
-        count = rows[step, i].astype(np.int64)
+        count = np.maximum(rows[step, i].astype(np.int64), 0)
         return Spikes(first_s + np.repeat(step, count) * self.dt_s, np.repeat(i, count))
 
     def state(self) -> State:
@@ -361,9 +357,7 @@ def _nanoseconds(dt_s: float, source: str) -> int:
     exact = dt_s * 1e9
     dt_ns = round(exact) if np.isfinite(exact) else 0
     if dt_ns < 1 or abs(exact - dt_ns) > 1e-6 * dt_ns:
-        raise ConfigError(
-            f"{source}: dt_s {dt_s!r} must be a positive whole number of nanoseconds"
-        )
+        raise ConfigError(f"{source}: dt_s {dt_s!r} must be a positive whole number of nanoseconds")
     return dt_ns
 
 
@@ -394,7 +388,7 @@ def _checked_vector(name: str, values: Array, size: int) -> Array:
             f"input '{name}': expected SPIKE records or float64 of shape ({size},), not "
             f"{values.dtype} of shape {values.shape}"
         )
-    if not np.isfinite(values).all():
+    if not all_finite(values):
         raise ValueError(f"input '{name}': every value must be finite")
     return values
 

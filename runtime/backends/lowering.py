@@ -16,7 +16,6 @@ from reflexarc.runtime.dialect import Dialect, Step, discretise
 from reflexarc.runtime.errors import ConfigError, UnsupportedError
 from reflexarc.runtime.network import Delay, FloatArray, Input, Linear, Network, Neurons, Output
 from reflexarc.runtime.nirgraph import input_size
-from reflexarc.runtime.plasticity import Pes
 from reflexarc.runtime.topology import evaluation_order
 
 #: A weight matrix with at least this share of non-zero weights is stored in full rows.
@@ -45,15 +44,16 @@ class Pool:
 
 @dataclass(frozen=True)
 class Signal:
-    """What a node shows: a range of values, and the list of its non-zero elements if kept.
-
-    `spiking`: the values count spikes.
-    """
+    """What a node shows: a range of values and, if they count spikes, the list of the non-zero."""
 
     at: int
     size: int
     list_id: int = -1
-    spiking: bool = False
+
+    @property
+    def spiking(self) -> bool:
+        """Whether the values count spikes."""
+        return self.list_id >= 0
 
     @property
     def range(self) -> slice:
@@ -96,10 +96,10 @@ class Lowered:
         self.events += size
         return len(self.list_starts) - 1
 
-    def new_signal(self, first: FloatArray, *, listed: bool, spiking: bool = False) -> Signal:
-        """Make room for values that begin as `first`."""
-        list_id = self.new_list(first.size) if listed else -1
-        return Signal(self.values.add(first), first.size, list_id, spiking)
+    def new_signal(self, first: FloatArray, *, spiking: bool) -> Signal:
+        """Make room for values that begin as `first`, and for a list if they are spikes."""
+        list_id = self.new_list(first.size) if spiking else -1
+        return Signal(self.values.add(first), first.size, list_id)
 
 
 def lower(network: Network, dialect: Dialect, dt_s: float) -> Lowered:
@@ -153,14 +153,12 @@ class _Lowering:
                 silent = node.bias is None or not self.dialect.bias_at_t0
                 first = np.zeros(node.size) if silent else node.bias
                 assert first is not None
-                out.signals[name] = out.new_signal(first, listed=False)
+                out.signals[name] = out.new_signal(first, spiking=False)
             case Input():
-                out.signals[name] = out.new_signal(np.zeros(node.size), listed=True)
+                out.signals[name] = out.new_signal(np.zeros(node.size), spiking=True)
             case Delay() | Output():
-                listed, spiking = self._carries(name, frozenset())
-                out.signals[name] = out.new_signal(
-                    np.zeros(node.size), listed=listed, spiking=spiking
-                )
+                spiking = self.network.is_spiking(name)
+                out.signals[name] = out.new_signal(np.zeros(node.size), spiking=spiking)
             case _:
                 raise UnsupportedError(
                     f"node '{name}': the clocked engine does not run {type(node).__name__}"
@@ -175,21 +173,8 @@ class _Lowering:
             out.values.add(np.zeros(node.size))
         out.voltages[node.name] = slice(state, state + node.size)
         if node.spiking:
-            return out.new_signal(np.zeros(node.size), listed=True, spiking=True)
+            return out.new_signal(np.zeros(node.size), spiking=True)
         return Signal(state, node.size)
-
-    def _carries(self, name: str, through: frozenset[str]) -> tuple[bool, bool]:
-        """Whether `name` carries listed values, and whether they are spikes."""
-        node = self.network.nodes[name]
-        if isinstance(node, Neurons):
-            return node.spiking, node.spiking
-        if isinstance(node, Input):
-            return True, False
-        sources = self.sources[name]
-        if isinstance(node, Linear) or name in through or not sources:
-            return False, False
-        carried = [self._carries(source, through | {name}) for source in sources]
-        return all(listed for listed, _ in carried), all(spikes for _, spikes in carried)
 
     # One operation or a few for each node, in order.
 
@@ -200,7 +185,7 @@ class _Lowering:
             case Neurons():
                 self._step_neurons(node, self._gather(name), y)
             case Linear():
-                self._multiply(node, self._gather(name, listed=True), y)
+                self._multiply(node, self._gather(name), y)
             case Delay():
                 if name not in self.holding:
                     self._write_delay(name)
@@ -210,15 +195,15 @@ class _Lowering:
             case Output():
                 self._show(name, y)
 
-    def _gather(self, name: str, *, listed: bool = False) -> Signal:
+    def _gather(self, name: str) -> Signal:
         """The sum of what leads to `name`: its only source itself, or a buffer."""
         out, sources = self.out, self.sources[name]
         signals = [out.signals[source] for source in sources]
         if len(sources) == 1 and sources[0] != name:
             return signals[0]
         size = input_size(self.network.nodes[name])
-        listed = listed and bool(signals) and all(s.list_id >= 0 for s in signals)
-        buffer = out.new_signal(np.zeros(size), listed=listed)
+        spiking = bool(signals) and all(signal.spiking for signal in signals)
+        buffer = out.new_signal(np.zeros(size), spiking=spiking)
         self._sum(signals, buffer)
         return buffer
 
@@ -228,7 +213,7 @@ class _Lowering:
         self._scan(y)
 
     def _scan(self, y: Signal) -> None:
-        if y.list_id >= 0:
+        if y.spiking:
             self.out.emit("scan", n=y.size, x=y.at, y_list=y.list_id)
 
     def _step_neurons(self, node: Neurons, x: Signal, y: Signal) -> None:
@@ -307,23 +292,24 @@ class _Lowering:
     # Learning.
 
     def _check_rules(self) -> None:
+        sizes = {name: node.size for name, node in self.network.nodes.items()}
         for name, rule in self.network.plasticity.items():
+            place = f"{self.network.source}: plasticity '{name}'"
             node = self.network.nodes.get(name)
             if not isinstance(node, Linear):
-                raise ConfigError(
-                    f"{self.network.source}: plasticity '{name}': no Linear or Affine node of "
-                    "that name"
-                )
-            check_rule(self.network, node, rule)
-            if not all(self._carries(source, frozenset())[0] for source in self.sources[name]):
+                raise ConfigError(f"{place}: no Linear or Affine node of that name")
+            misfit = rule.misfit(node.weight, sizes)
+            if misfit:
+                raise ConfigError(f"{place}: {misfit[0]}: {misfit[1]}")
+            if not all(self.network.is_spiking(source) for source in self.sources[name]):
                 raise UnsupportedError(
-                    f"{self.network.source}: plasticity '{name}': rule {rule.rule} needs spikes "
-                    f"into the edge, and {', '.join(self.sources[name])} is graded"
+                    f"{place}: rule {rule.rule} needs spikes into the edge, and "
+                    f"{', '.join(self.sources[name])} is graded"
                 )
 
     def _learn(self, name: str) -> None:
         rule, out = self.network.plasticity[name], self.out
-        x = self._gather(name, listed=True)
+        x = self._gather(name)
         decay = exp(-self.dt_s / rule.tau_pre_s)
         constants = [
             decay,
@@ -341,24 +327,6 @@ class _Lowering:
             state=out.values.add(np.zeros(x.size)),
             params=out.constants.add(constants),
             weights=out.plastic[name].start,
-        )
-
-
-def check_rule(network: Network, edge: Linear, rule: Pes) -> None:
-    """Refuse a rule whose modulator or bounds do not fit the edge. Raises ConfigError."""
-    place = f"{network.source}: plasticity '{edge.name}'"
-    modulator = network.nodes.get(rule.modulator)
-    if modulator is None:
-        raise ConfigError(f"{place}: modulator '{rule.modulator}' is not a node of the graph")
-    if modulator.size != edge.size:
-        raise ConfigError(
-            f"{place}: modulator '{rule.modulator}' has {modulator.size} values, "
-            f"the edge {edge.size} outputs; they must be as many"
-        )
-    if rule.w_min > edge.weight.min() or rule.w_max < edge.weight.max():
-        raise ConfigError(
-            f"{place}: weights from {edge.weight.min():g} to {edge.weight.max():g} lie outside "
-            f"w_min {rule.w_min:g} to w_max {rule.w_max:g}; widen the bounds"
         )
 
 

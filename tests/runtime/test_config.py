@@ -103,6 +103,21 @@ def test_bad_settings_name_the_setting(setting, message):
         document.validate(Outer)
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-4", 1e-4),
+        ("1.5e3", 1500.0),
+        (".5E+1", 5.0),
+        ("-2e1", -20.0),
+        ("e4", "e4"),
+        ("1e", "1e"),
+    ],
+)
+def test_numbers_may_have_an_exponent(text, value):
+    assert parse_yaml(f"x: {text}", "f.yaml").data == {"x": value}
+
+
 @given(st.text(max_size=200))
 def test_arbitrary_text_never_raises_anything_else(text):
     try:
