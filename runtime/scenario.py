@@ -120,6 +120,20 @@ class Scenario:
         scenario.check()
         return scenario
 
+    @classmethod
+    def load_policy(cls, path: Path) -> Scenario:
+        """Read a scenario.yaml for its network, encoders, decoders and gate alone.
+
+        The code it names may be absent; no world, score or baseline can be made from it then.
+
+        Raises:
+            ConfigError: as `load`.
+        """
+        document = read_yaml(path)
+        scenario = cls(document.validate(ScenarioSpec), path.parent, document)
+        scenario._check_ports()
+        return scenario
+
     def check(self) -> None:
         """Make sure that everything the scenario names exists and fits. Raises ConfigError."""
         self._check_ports()
@@ -157,6 +171,12 @@ class Scenario:
     def network(self) -> Network:
         """The network, read from its file."""
         return load(self.folder / self.spec.network)
+
+    @property
+    def network_files(self) -> list[Path]:
+        """The files the network was read from: a graph, or a sidecar and its graph."""
+        named = self.folder / self.spec.network
+        return list(dict.fromkeys([named, Path(self.network.source)]))
 
     def make_world(self, seed: int) -> World:
         """A fresh world. Raises ConfigError where the scenario has none."""
