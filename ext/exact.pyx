@@ -90,16 +90,20 @@ cdef inline double psp(const Model* m, double t) noexcept nogil:
     (exp(-t/tau_syn) - exp(-t/tau)) / (1 - tau/tau_syn), written so that it stays exact as the
     time constants approach each other, and is t/tau exp(-t/tau) where they meet.
     """
-    cdef double slow = max(m.tau, m.tau_syn)
+    return psp_from(m, t, exp(-t / max(m.tau, m.tau_syn)))
+
+
+cdef inline double psp_from(const Model* m, double t, double slow_decay) noexcept nogil:
+    """`psp` when the decay with the longer time constant is known already."""
     cdef double rate = fabs(m.tau_syn - m.tau) / (m.tau_syn * m.tau)
     cdef double area = -expm1(-rate * t) / rate if rate > 0.0 else t
-    return exp(-t / slow) * area / m.tau
+    return slow_decay * area / m.tau
 
 
 cdef inline void advance(Unit* u, const Model* m, Time at) noexcept nogil:
     """Bring `u` from `u.seen` to `at` under its constant drive."""
     cdef double dt = seconds_between(u.seen, at)
-    cdef double rest, level, excess
+    cdef double rest, level, excess, decay, decay_syn
     u.seen = at
     if dt == 0.0:
         return
@@ -110,8 +114,9 @@ cdef inline void advance(Unit* u, const Model* m, Time at) noexcept nogil:
         level = m.w_in * u.drive
         rest = m.v_leak + m.r * level
         excess = u.current - level
-        u.v = rest + (u.v - rest) * exp(-dt / m.tau) + m.r * excess * psp(m, dt)
-        u.current = level + excess * exp(-dt / m.tau_syn)
+        decay, decay_syn = exp(-dt / m.tau), exp(-dt / m.tau_syn)
+        u.v = rest + (u.v - rest) * decay + m.r * excess * psp_from(m, dt, max(decay, decay_syn))
+        u.current = level + excess * decay_syn
     elif m.kind == _INTEGRATOR:
         u.v += m.r * u.drive * dt
 
@@ -171,9 +176,12 @@ cdef double current_based_crossing(const Unit* u, const Model* m) noexcept nogil
     cdef double a = u.v - rest
     cdef double b = m.r * (u.current - m.w_in * u.drive)
     cdef double slope = b - a  # tau v'(0)
-    cdef double turn = turning_point(m, slope, b)
+    cdef double turn
+    if rest <= m.v_threshold and (slope <= 0.0 or stays_below(u, m, rest, a, b)):
+        return INFINITY
     if u.v == m.v_threshold and (slope > 0.0 or (slope == 0.0 and b < 0.0)):
         return 0.0
+    turn = turning_point(m, slope, b)
     if slope > 0.0 and isfinite(turn):  # up to a peak, then down for ever
         if excess_after(u, m, a, b, turn) <= 0.0:
             return INFINITY
@@ -181,6 +189,14 @@ cdef double current_based_crossing(const Unit* u, const Model* m) noexcept nogil
     if rest <= m.v_threshold:
         return INFINITY
     return root_after(u, m, a, b, turn if isfinite(turn) else 0.0)
+
+
+cdef inline bint stays_below(
+    const Unit* u, const Model* m, double rest, double a, double b
+) noexcept nogil:
+    """A cheap bound that spares most inputs the search: psp(t) < min(1, tau_syn / tau)."""
+    cdef double reach = max(b, 0.0) * min(1.0, m.tau_syn / m.tau)
+    return u.v < m.v_threshold and rest + max(a, 0.0) + reach < m.v_threshold
 
 
 cdef inline double turning_point(const Model* m, double slope, double b) noexcept nogil:
