@@ -233,22 +233,34 @@ cdef double root_after(
 cdef double first_root(
     const Unit* u, const Model* m, double a, double b, double low, double high
 ) noexcept nogil:
-    """Newton's method inside a bracket on which v rises through the threshold once."""
-    cdef double t = 0.5 * (low + high)
-    cdef double excess, slope, following
+    """Newton's method inside a bracket on which v rises through the threshold once.
+
+    The first step is taken from now, where v and v' are known: on the way up to a peak v is
+    concave, and Newton's method from below it never overshoots.
+    """
+    cdef double t = (m.v_threshold - u.v) * m.tau / (b - a)
+    cdef double excess, slope, following, change, decay_syn, response
     cdef int step
+    if not low < t < high:
+        t = 0.5 * (low + high)
     for step in range(200):
-        excess = excess_after(u, m, a, b, t)
+        change = expm1(-t / m.tau)
+        decay_syn = exp(-t / m.tau_syn)
+        response = b * psp_from(m, t, max(1.0 + change, decay_syn))
+        excess = (u.v - m.v_threshold) + (a * change + response)
+        slope = (b * decay_syn - a * (1.0 + change) - response) / m.tau
         if excess > 0.0:
             high = t
         else:
             low = t
-        slope = (b * exp(-t / m.tau_syn) - a * exp(-t / m.tau) - b * psp(m, t)) / m.tau
-        following = t - excess / slope if slope > 0.0 else low
-        if not low < following < high:
+        following = t - excess / slope
+        if slope > 0.0 and low <= following <= high:
+            if fabs(following - t) <= 1e-11 * following:  # the error left is its square
+                return following
+        else:
             following = 0.5 * (low + high)
-        if fabs(following - t) <= 2.3e-16 * following:
-            return following
+            if not low < following < high:
+                return high
         t = following
     return t
 
