@@ -168,6 +168,18 @@ def test_frames_that_are_wrong_are_counted_and_the_stream_goes_on():
         assert (sensor.malformed, batch.dropped) == (8, 2)
 
 
+def test_in_lockstep_more_events_of_the_same_time_are_waited_for():
+    with (
+        AttachedSensor("robot", wait=True, timeout_s=0.1, **SIZE) as sensor,
+        Pair(sensor.endpoint, bind=False) as pair,
+    ):
+        pair.greet(HELLO, 5)
+        pair.send(frame(0, 10, 1000))
+        until(lambda: len(sensor._ring) == 2)
+        with pytest.raises(LinkError, match="did not reach"):
+            sensor.read(1_000_000)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
