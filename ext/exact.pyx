@@ -359,7 +359,7 @@ cdef void foresee(Net* net, int64_t unit, Time at, double wait_s) noexcept nogil
     """Revise when `unit` will fire by itself: `wait_s` after `at`."""
     cdef Due due
     cdef int64_t place = net.unit[unit].slot
-    if wait_s > _HORIZON_S:
+    if not wait_s <= _HORIZON_S:
         forget(net, unit)
         return
     if place < 0:
@@ -673,27 +673,35 @@ cdef class ExactEngine:
         }
 
     def restore(self, state):
-        units, events, due, now, work = (
-            np.ascontiguousarray(state[name], dtype)
-            for name, dtype in (
-                ("units", UNIT), ("events", EVENT), ("due", DUE), ("now", TIME), ("work", np.int64)
-            )
-        )
-        if units.shape != (self.net.units,) or due.size > units.size or work.shape != (3,):
-            raise ValueError("the state is of another network")
-        if not np.array_equal(units["slot"][due["unit"]], np.arange(due.size)):
-            raise ValueError("the state is damaged: foreseen spikes do not match the units")
-        if events.size and not 0 <= events["fibre"].min() <= events["fibre"].max() < len(self.fibres):
-            raise ValueError("the state is of another network")
+        cdef const Unit[::1] units
+        cdef const Due[::1] due
+        events = state["events"]
+        self._check_state(state["units"], events, state["due"], state["now"], state["work"])
+        units, due = np.ascontiguousarray(state["units"]), np.ascontiguousarray(state["due"])
         if not reserve_events(&self.net.events, events.size):
             raise MemoryError("no memory to restore the state")
         self.units[:] = units
-        self.due[: due.size] = due
-        self.net.due_count = due.size
-        copy_in(self.net.events.at, events, events.nbytes)
+        self.due[: due.shape[0]] = due
+        self.net.due_count = due.shape[0]
+        copy_in(self.net.events.at, np.ascontiguousarray(events), events.nbytes)
         self.net.events.count = events.size
-        self.net.now.ns, self.net.now.frac = now["ns"], now["frac"]
-        self.net.synaptic_events, self.net.neuron_updates, self.net.spikes = work
+        self.net.now.ns, self.net.now.frac = state["now"]["ns"], state["now"]["frac"]
+        self.net.synaptic_events, self.net.neuron_updates, self.net.spikes = state["work"]
+
+    def _check_state(self, units, events, due, now, work):
+        """Refuse a state of another network, before anything is changed."""
+        dtypes = [array.dtype for array in (units, events, due, now)]
+        if dtypes != [UNIT, EVENT, DUE, TIME] or units.shape != (self.net.units,):
+            raise ValueError("the state is of another network")
+        if work.shape != (3,) or now.shape != () or due.ndim != 1 or events.ndim != 1:
+            raise ValueError("the state is damaged: an array has the wrong shape")
+        if events.size and not 0 <= events["fibre"].min() <= events["fibre"].max() < len(self.fibres):
+            raise ValueError("the state is of another network")
+        foreseen = np.flatnonzero(units["slot"] >= 0)
+        if not np.array_equal(np.sort(due["unit"]), foreseen) or not np.array_equal(
+            units["slot"][due["unit"]], np.arange(due.size)
+        ):
+            raise ValueError("the state is damaged: foreseen spikes do not match the units")
 
 
 cdef void copy_out(array, const void* source, size_t size):

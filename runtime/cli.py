@@ -137,15 +137,15 @@ def doctor(as_json: Json = False) -> int:
 @app.command()
 def world(
     name: ScenarioName,
-    endpoint: Annotated[str, typer.Option(help="where the loop listens, e.g. ipc:///run/...")],
     settings: Settings = None,
+    endpoint: Annotated[str | None, typer.Option(help="ipc://PATH or tcp://127.0.0.1:PORT")] = None,
+    once: Annotated[bool, typer.Option("--once", help="end with the first loop")] = False,
 ) -> None:
-    """Serve a scenario's world over the bus, for a loop in another process."""
-    from reflexarc.runtime.link import serve_world
+    """Serve a scenario's world over the bus, for `reflexarc run --set world.process=served`."""
+    from reflexarc.runtime.launch import serve
     from reflexarc.runtime.scenario import Scenario
 
-    scenario = Scenario.load(name, settings or [])
-    serve_world(scenario, endpoint)
+    serve(Scenario.load(name, settings or []), endpoint, once)
 
 
 @attach_app.command("recording")

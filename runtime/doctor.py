@@ -169,7 +169,7 @@ def _runtime_folder() -> Finding:
     from reflexarc.runtime.errors import ReflexarcError
 
     try:
-        folder = runtime_dir()
+        folder = runtime_dir("doctor").parent
     except ReflexarcError as error:
         return Finding(
             what="socket folder",

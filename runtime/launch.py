@@ -8,18 +8,21 @@ from __future__ import annotations
 import dataclasses
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from reflexarc.actuators.gate import Gate
 from reflexarc.runtime.batch import Schema
+from reflexarc.runtime.bus import runtime_dir
 from reflexarc.runtime.clock import Clock, LockstepClock, WallClock, date_utc
 from reflexarc.runtime.config import Strict
 from reflexarc.runtime.errors import ConfigError
 from reflexarc.runtime.files import write_atomic
 from reflexarc.runtime.latency import Latency, latency
+from reflexarc.runtime.link import RemotePlant, serve_world
 from reflexarc.runtime.loop import Loop, Tick
 from reflexarc.runtime.policy import NetworkPolicy, Policy
 from reflexarc.runtime.progress import RunProgress
@@ -190,7 +193,44 @@ def _make_plant(scenario: Scenario, gate: Gate) -> Plant:
     spec = scenario.spec
     if spec.world is None:
         return NoPlant()
-    return LocalPlant(scenario.make_world(spec.seed), gate.rest)
+    if spec.world.process == "loop":
+        return LocalPlant(scenario.make_world(spec.seed), gate.rest)
+    link: dict[str, Any] = {
+        "rest": gate.rest,
+        "period_ns": spec.period_ns,
+        "mode": spec.mode,
+        "digest": scenario.world_digest(spec.seed),
+    }
+    if spec.world.process == "served":
+        return RemotePlant.connect(world_endpoint(spec.name), **link)
+    endpoint = world_endpoint(f"{spec.name}-{os.getpid()}")
+    command = [sys.executable, "-m", "reflexarc", "world", str(scenario.document.source)]
+    command += [f"--set={setting}" for setting in scenario.settings]
+    return RemotePlant.spawn([*command, "--endpoint", endpoint, "--once"], endpoint, **link)
+
+
+def world_endpoint(name: str) -> str:
+    """Where the world of the loop `name` is served."""
+    return f"ipc://{runtime_dir(name)}/world"
+
+
+def serve(scenario: Scenario, endpoint: str | None, once: bool) -> None:
+    """Serve the scenario's world, afresh for every loop that comes, until told to stop.
+
+    Raises:
+        ConfigError: the endpoint is wrong or in use, or the loop runs another configuration.
+    """
+    spec = scenario.spec
+    going = True
+    while going:
+        going = serve_world(
+            scenario.make_world(spec.seed),
+            endpoint or world_endpoint(spec.name),
+            spec.period_ns,
+            spec.mode,
+            digest=scenario.world_digest(spec.seed),
+        )
+        going = going and not once
 
 
 def _make_clock(scenario: Scenario) -> Clock:
@@ -301,6 +341,8 @@ def default_out(name: str) -> Path:
 
 def window_settings(scenario: Scenario) -> list[str]:
     """The setting that opens a window on the world, where it has one and there is a display."""
-    if not os.environ.get("DISPLAY") or not scenario.has_window:
+    world = scenario.spec.world
+    served = world is not None and world.process == "served"
+    if served or not os.environ.get("DISPLAY") or not scenario.has_window:
         return []
     return ["world.config.window=true"]

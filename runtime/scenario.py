@@ -9,8 +9,10 @@ network. Shipped ones are found by name, others by the path of their folder or f
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -46,9 +48,13 @@ class PartSpec(Strict):
 
 
 class WorldSpec(PartSpec):
-    """The world, and where it runs: in the loop's process or in one of its own over the bus."""
+    """The world, and where it runs.
 
-    process: Literal["loop", "own"] = "loop"
+    `process`: in the loop's own ("loop"), in one that the launcher starts ("own"), or in one that
+    somebody else has started with `reflexarc world NAME` ("served"); the last two over the bus.
+    """
+
+    process: Literal["loop", "own", "served"] = "loop"
 
 
 class ScenarioSpec(Strict):
@@ -65,8 +71,8 @@ class ScenarioSpec(Strict):
     #: Streams of camera events that other processes may feed with `reflexarc attach`.
     attach: list[Stream] = Field(default_factory=list)
     network: str
-    encoders: list[EncoderSpec] = Field(min_length=1)
-    decoders: list[DecoderSpec] = Field(min_length=1)
+    encoders: list[Annotated[EncoderSpec, Field(discriminator="kind")]] = Field(min_length=1)
+    decoders: list[Annotated[DecoderSpec, Field(discriminator="kind")]] = Field(min_length=1)
     gate: GateSpec
     score: PartSpec | None = None
     baselines: dict[Name, PartSpec] = Field(default_factory=dict)
@@ -91,11 +97,13 @@ class Scenario:
         spec: what it says, defaults filled in.
         folder: where its files are.
         document: the YAML, for messages.
+        settings: what was changed, as `key.path=value`.
     """
 
     spec: ScenarioSpec
     folder: Path
     document: Document
+    settings: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, name: str, settings: Sequence[str] = ()) -> Scenario:
@@ -108,7 +116,7 @@ class Scenario:
         document = read_yaml(path)
         for setting in settings:
             apply_setting(document, setting)
-        scenario = cls(document.validate(ScenarioSpec), path.parent, document)
+        scenario = cls(document.validate(ScenarioSpec), path.parent, document, tuple(settings))
         scenario.check()
         return scenario
 
@@ -144,6 +152,12 @@ class Scenario:
         for kind, part, at in self._parts():
             _inside(data, at)["config"] = self._config(kind, part, at)[1].model_dump()
         return data
+
+    def world_digest(self, seed: int) -> str:
+        """What two processes must agree on to share a world, in short."""
+        world = self.resolved()["world"]
+        text = json.dumps([self.spec.name, world["config"], seed], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def has_window(self) -> bool:

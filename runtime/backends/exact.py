@@ -53,7 +53,7 @@ class ExactBackend(Backend):
             graded=False,
         )
 
-    def compile(self, network: Network, *, dt_s: float | None = None) -> ExactProgram:  # noqa: ARG002
+    def compile(self, network: Network, *, dt_s: float | None = None) -> ExactProgram:
         """Make a program; `dt_s` means nothing here.
 
         Raises:
@@ -74,8 +74,8 @@ class ExactProgram(Program):
     def step(self, until_ns: int, inputs: PortValues) -> dict[str, Array]:
         """Advance to `until_ns`; see `reflexarc.runtime.backends.base`.
 
-        The times of output spikes are rounded down to whole nanoseconds. An output port that
-        lies behind a Linear reports when charge reached it, not how much.
+        The times of output spikes are rounded down to whole nanoseconds. An output behind a
+        Linear is graded: it shows the charge that reached each of its elements in this step.
 
         Raises:
             ValueError: as the contract says.
@@ -215,15 +215,17 @@ class ExactProgram(Program):
 
     def _set_levels(self, levels: Mapping[str, Array]) -> None:
         """Make `levels` the vectors held from now on. A current that stays costs nothing."""
+        ns, frac = self._engine.now
         for name, old in self._levels.items():
-            new = levels.get(name, np.zeros_like(old))
+            new = levels.get(name, 0.0)
             changed = np.flatnonzero(new != old)
+            if not len(changed):
+                continue
+            self._levels[name] = np.array(np.broadcast_to(new, old.shape))
             index = np.concatenate([changed, changed])
-            value = np.concatenate([-old[changed], new[changed]])
-            ns, frac = self._engine.now
+            value = np.concatenate([-old[changed], self._levels[name][changed]])
             at = np.full(len(index), ns), np.full(len(index), frac)
             self._send(exact.CURRENT, name, at, index, value)
-            self._levels[name] = np.array(new)
 
     def _send_drive(self, name: str, drive: Drive, until_s: float) -> None:
         now = self._engine.now
@@ -305,6 +307,8 @@ class ExactProgram(Program):
         if port.name in self._wiring.shown:
             return self._voltage(self._wiring.shown[port.name])
         own, index = self._of(port.name, emitted)
+        if not self._network.is_spiking(port.name):
+            return np.bincount(index, own["area"], minlength=port.size)
         spikes = np.empty(len(own), SPIKE)
         spikes["t_ns"], spikes["i"] = own["at"]["ns"], index
         return spikes

@@ -256,7 +256,8 @@ class _Lowering:
             out.plastic[node.name] = slice(place, place + by_source.size)
             out.emit("linear", **op, variant=STORAGES["plastic"], weights=place)
             return
-        lossless = bool(np.all(by_source.astype(np.float32) == by_source))
+        with np.errstate(over="ignore"):
+            lossless = bool(np.all(by_source.astype(np.float32) == by_source))
         bits, pool = (32, out.weights32) if lossless else (64, out.weights64)
         nonzero = by_source != 0.0
         if nonzero.mean() >= DENSE_SHARE:

@@ -133,7 +133,9 @@ def _check_nodes(network: Network) -> None:
             _check_neurons(network, node)
         elif isinstance(node, Delay):
             _check_delay(network, node)
-        elif not isinstance(node, Input | Output | Linear):
+        elif isinstance(node, Linear):
+            _check_linear(network, node)
+        elif not isinstance(node, Input | Output):
             raise UnsupportedError(
                 f"{network.source}: {node.name}: the exact backend cannot run a "
                 f"{type(node).__name__}; use the clocked backend"
@@ -153,6 +155,16 @@ def _check_neurons(network: Network, node: Neurons) -> None:
         raise GraphError(
             f"{where}: v_reset must be below v_threshold; the neuron would fire without end"
         )
+
+
+def _check_linear(network: Network, node: Linear) -> None:
+    bias = np.zeros(node.size) if node.bias is None else node.bias
+    if node.weight.ndim != 2 or len(node.weight) != node.size or bias.shape != (node.size,):
+        raise GraphError(
+            f"{network.source}: {node.name}: weight and bias must have {node.size} rows"
+        )
+    if not (np.isfinite(node.weight).all() and np.isfinite(bias).all()):
+        raise GraphError(f"{network.source}: {node.name}: every weight and bias must be finite")
 
 
 def _check_delay(network: Network, node: Delay) -> None:
@@ -189,26 +201,24 @@ def _check_edges(network: Network) -> None:
 
 def _topological(network: Network) -> list[str]:
     """Names so that whatever acts at once on another comes before it."""
-    before: dict[str, set[str]] = {name: set() for name in network.nodes}
-    relays: dict[str, set[str]] = {}
+    before: dict[str, list[str]] = {name: [] for name in network.nodes}
+    relays: dict[str, list[str]] = {}
     for source, target in network.edges:
         node = network.nodes[target]
         if not (isinstance(node, Delay) and (node.delay_s > 0).all()):
-            before[target].add(source)
+            before[target].append(source)
         if isinstance(node, Linear | Delay) and isinstance(network.nodes[source], Linear | Delay):
-            relays.setdefault(target, set()).add(source)
-    _sorted(network, relays, "put a layer of neurons into the loop")
-    return _sorted(network, before, "give the loop a Delay above 0 s")
+            relays.setdefault(target, []).append(source)
+    _sorted(network, relays, "has no neuron in it; put a layer of neurons into the loop")
+    return _sorted(network, before, "takes no time; give the loop a Delay above 0 s")
 
 
-def _sorted(network: Network, before: Mapping[str, set[str]], remedy: str) -> list[str]:
+def _sorted(network: Network, before: Mapping[str, Sequence[str]], fault: str) -> list[str]:
     try:
         return list(TopologicalSorter(before).static_order())
     except CycleError as error:
         loop = " -> ".join(error.args[1])
-        raise UnsupportedError(
-            f"{network.source}: the loop {loop} takes no time or no neuron; {remedy}"
-        ) from None
+        raise UnsupportedError(f"{network.source}: the loop {loop} {fault}") from None
 
 
 def _paths(network: Network, start: Node) -> Iterator[tuple[Node, Rows]]:

@@ -1,0 +1,295 @@
+"""How far every reference in ../shared/nir is reproduced: a table, or JSON with --json.
+
+    python benchmarks/conformance.py [--json] [--material FOLDER]
+
+Clocked items count the cells that differ from a simulator's own output; exact items give the
+largest error of a spike time in seconds. Items of node types that come later are listed as such.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import reflexarc
+
+MATERIAL = Path(__file__).resolve().parents[2] / "shared/nir"
+DT_S = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One comparison. `measure` returns the figure, which must not exceed `allowed`."""
+
+    name: str
+    mode: str
+    dialect: str
+    unit: str
+    measure: Callable[[], float]
+    allowed: float = 0.0
+
+
+def items(material: Path = MATERIAL) -> Iterator[Item]:
+    """Every comparison there is."""
+    yield from _outputs(material)
+    yield from _published_rasters(material)
+    yield from _published_traces(material)
+    yield from _exported(material)
+    yield from _analytic(material)
+    yield from _ops(material)
+
+
+def _cells(name: str, dialect: str, measure: Callable[[], float]) -> Item:
+    return Item(name=name, mode="clocked", dialect=dialect, unit="cells", measure=measure)
+
+
+def raster_difference(
+    graph: Path,
+    dialect: str,
+    raster: np.ndarray,
+    reference: np.ndarray,
+    layer: str | None = None,
+    dt_s: float = DT_S,
+) -> int:
+    """Cells in which the output, or the spikes of `layer`, differ from `reference`."""
+    network = reflexarc.load(graph)
+    name = network.inputs()[0].name
+    run = reflexarc.simulate(
+        network,
+        {name: raster},
+        mode="clocked",
+        dialect=dialect,
+        dt_s=dt_s,
+        record=[layer] if layer else [],
+    )
+    if layer is None:
+        found = run.outputs[network.outputs()[0].name]
+    else:
+        found = np.zeros((len(raster), network.nodes[layer].size))
+        spikes = run.spikes[layer]
+        np.add.at(found, (np.rint(spikes.t_s / dt_s).astype(int), spikes.i), 1)
+    return int(np.sum(found != reference.reshape(found.shape)))
+
+
+def _raster_item(
+    graph: Path, reference: str, dialect: str, data: Any, key: str, layer: str | None = None
+) -> Item:
+    def measure() -> float:
+        return raster_difference(graph, dialect, data["input"], data[key], layer)
+
+    return _cells(f"{reference}:{key}", dialect, measure)
+
+
+#: Which dialect each array of outputs/*.npz follows.
+_DIALECT_OF = {
+    "norse_zero": "norse",
+    "norse_subtract": "norse_subtract",
+    "ref_zero": "snntorch",
+    "ref_subtract": "euler_subtract",
+    "norse": "norse",
+    "snntorch": "snntorch",
+    "spikingjelly": "spikingjelly",
+    "lif1_norse": "norse",
+}
+
+
+def _outputs(material: Path) -> Iterator[Item]:
+    for path in sorted((material / "outputs").glob("*.npz")):
+        graph = material / "graphs" / f"{path.name.split('__')[0]}.nir"
+        data = np.load(path)
+        for key in sorted(set(data) - {"input", "meta", "v_norse"}):
+            kind, rule = key.split("_", 1)
+            layer = {"hid": "lif1.lif", "z": "lif1"}.get(kind)
+            yield _raster_item(graph, f"outputs/{path.name}", _DIALECT_OF[rule], data, key, layer)
+
+
+def _published_rasters(material: Path) -> Iterator[Item]:
+    graph = material / "graphs/braille_noDelay_bias_zero.nir"
+    data = {"input": np.load(material / "published/braille_sample0_input.npy")}
+    for name, dialect in (("norse",) * 2, ("snntorch",) * 2, ("spyx", "spyx_2023")):
+        key = f"{name}_activity_noDelay_bias_zero.npy"
+        data[key] = np.load(material / "published" / key)
+        yield _raster_item(graph, "published", dialect, data, key, "lif1.lif")
+
+
+def _published_traces(material: Path) -> Iterator[Item]:
+    # Graph, dialect, factor of the input (sinabs and rockpool were given spikes of dt/tau).
+    traces = {
+        "norse": ("lif_norse", "norse", 1.0),
+        "snntorch": ("lif_norse", "snntorch", 1.0),
+        "lava_cpu_float": ("lif_norse", "lava_float", 1.0),
+        "spyx": ("lif_norse", "spyx_2023", 1.0),
+        "sinabs": ("lif_norse", "sinabs", 0.04),
+        "rockpool": ("lif_rockpool", "rockpool", 1.0),
+    }
+    for name, (graph, dialect, factor) in traces.items():
+        path = material / f"published/lif_{name}.csv"
+        columns = np.loadtxt(path, delimiter=",")
+        raster, spikes = (columns[:, :1] != 0) * factor, columns[:, 2:]
+
+        def measure(
+            graph: str = graph,
+            dialect: str = dialect,
+            raster: np.ndarray = raster,
+            spikes: np.ndarray = spikes,
+        ) -> float:
+            return raster_difference(material / f"graphs/{graph}.nir", dialect, raster, spikes)
+
+        yield _cells(f"published/{path.name}", dialect, measure)
+
+
+def _exported(material: Path) -> Iterator[Item]:
+    dialects = {
+        "snntorch_leaky_ff": ("snntorch", DT_S),
+        "spikingjelly_lif_if": ("spikingjelly", DT_S),
+        "sinabs_conv1d": ("sinabs", 1.0),
+    }
+    for name, (dialect, dt_s) in dialects.items():
+        graph, data = material / f"exported/{name}.nir", np.load(material / f"exported/{name}.npz")
+
+        def cells(
+            graph: Path = graph, dialect: str = dialect, data: Any = data, dt_s: float = dt_s
+        ) -> float:
+            return raster_difference(graph, dialect, data["input"], data["out"], dt_s=dt_s)
+
+        yield _cells(f"exported/{name}", dialect, cells)
+    yield Item(
+        name="exported/norse_lifbox_libox",
+        mode="clocked",
+        dialect="norse",
+        unit="V",
+        measure=lambda: _norse_voltages(material),
+        allowed=1e-5,
+    )
+
+
+def _norse_voltages(material: Path) -> float:
+    # Norse's exporter multiplied tau by dt = 1e-3.
+    network = reflexarc.load(material / "exported/norse_lifbox_libox.nir", dialect="norse")
+    data = np.load(material / "exported/norse_lifbox_libox.npz")
+    run = reflexarc.simulate(network, {"input": data["input"]}, mode="clocked", dt_s=1e-6)
+    return float(np.abs(run.outputs["output"] - data["out"]).max())
+
+
+def _analytic(material: Path) -> Iterator[Item]:
+    listed = json.loads((material / "analytic/cases.json").read_text())
+    for case in listed["cases"]:
+        yield Item(
+            name=f"analytic/{case['name']}",
+            mode="exact",
+            dialect="",
+            unit="s",
+            allowed=1e-9,
+            measure=lambda case=case: _case_error(material, case),
+        )
+    for net in listed["nets"]:
+        yield Item(
+            name=f"analytic/{net['name']}",
+            mode="exact",
+            dialect="",
+            unit="s",
+            allowed=1e-9,
+            measure=lambda net=net: _net_error(material, net),
+        )
+
+
+def _drives(inputs: list[dict[str, Any]]) -> list[Any]:
+    steps = [
+        reflexarc.StepCurrent(entry["t0"], entry["t1"], 0, entry["amp"])
+        for entry in inputs
+        if entry["type"] == "step"
+    ]
+    diracs = [entry for entry in inputs if entry["type"] == "dirac"]
+    areas = [entry["area"] for entry in diracs]
+    return [*steps, reflexarc.Spikes([e["t"] for e in diracs], [0] * len(diracs), areas)]
+
+
+def _case_error(material: Path, case: dict[str, Any]) -> float:
+    network = reflexarc.load(material / f"analytic/{case['name']}.nir")
+    layer = next(name for name in network.nodes if name not in ("input", "output"))
+    run = reflexarc.simulate(
+        network,
+        {"input": _drives(case["inputs"])},
+        case["t_end"],
+        mode="exact",
+        probes={layer: sorted(probe["t"] for probe in case["probes"])},
+    )
+    volts = [probe["v"] for probe in sorted(case["probes"], key=lambda probe: probe["t"])]
+    error = np.abs(run.probes[layer][:, 0] - volts).max(initial=0.0)
+    if "output" not in run.spikes:
+        return float(error)
+    return max(float(error), _time_error(run.spikes["output"], case["expected_spike_times"]))
+
+
+def _net_error(material: Path, net: dict[str, Any]) -> float:
+    network = reflexarc.load(
+        material / f"analytic/{net['name']}.nir", spike_area=net["connections"][0]["spike_area"]
+    )
+    inputs = {f"in_{name}": _drives(given) for name, given in net["external_inputs"].items()}
+    run = reflexarc.simulate(network, inputs, net["t_end"], mode="exact")
+    expected = net["expected_spike_times"]
+    return max(_time_error(run.spikes[f"out_{name}"], times) for name, times in expected.items())
+
+
+def _time_error(spikes: Any, expected_s: list[float]) -> float:
+    """Largest error in seconds; infinite when the count is wrong."""
+    if len(spikes.t_s) != len(expected_s):
+        return float("inf")
+    return float(np.abs(spikes.t_s - expected_s).max(initial=0.0))
+
+
+def _ops(material: Path) -> Iterator[Item]:
+    for path in sorted((material / "ops").glob("*.npz")):
+
+        def measure(path: Path = path) -> float:
+            network, data = reflexarc.load(path.with_suffix(".nir")), np.load(path)
+            run = reflexarc.simulate(network, {"input": data["x"][None]}, mode="clocked")
+            return float(np.abs(run.outputs["output"] - data["y"].reshape(1, -1)).max())
+
+        yield Item(
+            name=f"ops/{path.stem}",
+            mode="clocked",
+            dialect="",
+            unit="abs",
+            measure=measure,
+            allowed=1e-12,
+        )
+
+
+def results(material: Path) -> Iterator[dict[str, Any]]:
+    """A row for each item: the figure, or why there is none."""
+    for item in items(material):
+        row = {key: value for key, value in asdict(item).items() if key != "measure"}
+        try:
+            figure = item.measure()
+            yield {**row, "figure": figure, "ok": figure <= item.allowed}
+        except reflexarc.UnsupportedError as error:
+            yield {**row, "figure": None, "ok": None, "reason": str(error)}
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument("--material", type=Path, default=MATERIAL, help="folder shared/nir")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")  # old files are meant to warn
+    rows = list(results(options.material))
+    if options.json:
+        print(json.dumps({"items": rows}))
+        return
+    for row in rows:
+        figure = "next release" if row["figure"] is None else f"{row['figure']:g} {row['unit']}"
+        verdict = {True: "ok", False: "DIFFERS", None: "-"}[row["ok"]]
+        print(f"{verdict:8}{row['mode']:8} {row['dialect']:16} {figure:18} {row['name']}")
+
+
+if __name__ == "__main__":
+    main()

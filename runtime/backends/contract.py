@@ -1,0 +1,233 @@
+"""The backend contract as tests, for our backends and for yours.
+
+    from reflexarc.runtime.backends.contract import BackendContract
+
+    class TestMyBackend(BackendContract):
+        def make_backend(self):
+            return MyBackend()
+
+A test runner that collects methods named `test_*` runs them; nothing here imports one.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from reflexarc.runtime.backends.base import Backend, PortValues, Program, State
+from reflexarc.runtime.batch import SPIKE, Array
+from reflexarc.runtime.errors import UnsupportedError
+from reflexarc.runtime.network import Input, Linear, Network, Neurons, Node, Output
+
+#: Length of a step of these tests, and of the clock step asked for.
+TICK_NS = 1_000_000
+
+
+class BackendContract(ABC):
+    """What every backend must do; see `reflexarc.runtime.backends.base`."""
+
+    @abstractmethod
+    def make_backend(self) -> Backend:
+        """A new backend."""
+
+    def make_program(self) -> Program:
+        """Two lines into three neurons that fire after a few spikes."""
+        return self.make_backend().compile(three_neurons(), dt_s=TICK_NS * 1e-9)
+
+    def test_capabilities_name_what_it_runs(self) -> None:
+        """Modes, node types and dialects are declared."""
+        capabilities = self.make_backend().capabilities()
+        assert self.make_backend().name
+        assert capabilities.mode in ("exact", "clocked")
+        assert {"Input", "Output", "Linear", "LIF"} <= capabilities.nodes
+
+    def test_a_silent_step_shows_every_output(self) -> None:
+        """A port without an entry is silent, an output without spikes is an empty array."""
+        left = self.make_program().step(TICK_NS, {})
+        assert left.keys() == {"output"}
+        assert left["output"].dtype == SPIKE
+        assert left["output"].shape == (0,)
+
+    def test_spikes_leave_in_order_within_their_step(self) -> None:
+        """Times ascend within [now, until), indices are those of the layer."""
+        program, seen = self.make_program(), 0
+        for tick in range(20):
+            spikes = program.step((tick + 1) * TICK_NS, burst(tick))["output"]
+            assert np.all(np.diff(spikes["t_ns"]) >= 0)
+            assert np.all(spikes["t_ns"] >= tick * TICK_NS)
+            assert np.all(spikes["t_ns"] < (tick + 1) * TICK_NS)
+            assert np.all(spikes["i"] < 3)
+            seen += spikes.size
+        assert seen > 0
+
+    def test_a_held_vector_drives(self) -> None:
+        """A port also takes a float64 vector, held over the step."""
+        left = self.make_program().step(100 * TICK_NS, {"input": np.array([50.0, 0.0])})
+        assert left["output"].size > 0
+
+    def test_a_spike_in_each_step_equals_them_all_in_one(self) -> None:
+        """How a stretch of time is cut into steps does not matter."""
+        pieces, whole = self.make_program(), self.make_program()
+        given = np.concatenate([burst(tick)["input"] for tick in range(20)])
+        together = whole.step(20 * TICK_NS, {"input": given})["output"]
+        assert same(np.concatenate(outputs(pieces, 0, 20)), together)
+
+    def test_the_same_inputs_give_the_same_bytes(self) -> None:
+        """Two programs of one network do not differ."""
+        first, second = self.make_program(), self.make_program()
+        assert same(outputs(first, 0, 20), outputs(second, 0, 20))
+        assert same_state(first.state(), second.state())
+
+    def test_restore_is_as_if_never_stopped(self) -> None:
+        """In the same program, and in one made afresh."""
+        program = self.make_program()
+        outputs(program, 0, 7)
+        state = program.state()
+        expected = outputs(program, 7, 20)
+        for other in (program, self.make_program()):
+            other.restore(state)
+            assert same(outputs(other, 7, 20), expected)
+
+    def test_state_is_a_copy(self) -> None:
+        """Going on does not change a state that was taken."""
+        program = self.make_program()
+        state = program.state()
+        before = {key: value.copy() for key, value in state.items()}
+        outputs(program, 0, 10)
+        assert same_state(state, before)
+
+    def test_a_foreign_state_is_refused(self) -> None:
+        """A state that lacks a part or is of another shape is not taken."""
+        program = self.make_program()
+        state = program.state()
+        missing = dict(list(state.items())[:-1])
+        assert refusal(lambda: program.restore(missing), ValueError)
+        other = self.make_backend().compile(three_neurons(neurons=4), dt_s=TICK_NS * 1e-9)
+        assert refusal(lambda: program.restore(other.state()), ValueError)
+
+    def test_bad_inputs_are_refused_and_change_nothing(self) -> None:
+        """One line that names the port; the state stays."""
+        program = self.make_program()
+        outputs(program, 0, 3)
+        before, now_ns = program.state(), 3 * TICK_NS
+        for inputs in bad_inputs(now_ns):
+            message = refusal(lambda: program.step(now_ns + TICK_NS, inputs), ValueError)  # noqa: B023
+            assert message
+            assert "\n" not in message
+        assert refusal(lambda: program.step(now_ns - TICK_NS, {}), ValueError)
+        assert same_state(program.state(), before)
+
+    def test_weights_are_a_copy(self) -> None:
+        """Shape (outputs, inputs); an unknown edge is refused."""
+        program = self.make_program()
+        weights = program.weights("weights")
+        assert weights.shape == (3, 2)
+        assert weights.dtype == np.float64
+        weights[:] = 0.0
+        assert same(program.weights("weights"), three_weights(3))
+        assert refusal(lambda: program.weights("nowhere"), ValueError)
+
+    def test_counters_count(self) -> None:
+        """Integers that start at nothing and grow with the work."""
+        program = self.make_program()
+        assert program.counters().spikes == 0
+        left = outputs(program, 0, 20)
+        counters = program.counters()
+        assert counters.spikes == sum(spikes.size for spikes in left)
+        assert counters.synaptic_events > 0
+        assert all(isinstance(value, int) for value in vars(counters).values())
+
+    def test_an_unknown_node_is_refused_by_name(self) -> None:
+        """At compile time, as UnsupportedError."""
+        network = three_neurons()
+        nodes = {**network.nodes, "odd": Strange(name="odd", shape=(1,))}
+        strange = Network(nodes=nodes, edges=network.edges)
+        message = refusal(
+            lambda: self.make_backend().compile(strange, dt_s=TICK_NS * 1e-9), UnsupportedError
+        )
+        assert "odd" in message
+
+
+class Strange(Node):
+    """A node that no backend knows."""
+
+
+def three_weights(neurons: int) -> Array:
+    """Weights from two lines onto `neurons`, all different."""
+    return np.arange(1.0, 2 * neurons + 1).reshape(neurons, 2) / 4
+
+
+def three_neurons(neurons: int = 3) -> Network:
+    """Input (2) -> weights -> lif -> output; a spike is worth its weight / 4 volts or so."""
+    parameters = {"tau": 0.01, "r": 4.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0}
+    nodes: list[Node] = [
+        Input(name="input", shape=(2,)),
+        Linear(name="weights", shape=(neurons,), weight=three_weights(neurons)),
+        Neurons(
+            name="lif",
+            shape=(neurons,),
+            kind="LIF",
+            parameters={name: np.full(neurons, value) for name, value in parameters.items()},
+        ),
+        Output(name="output", shape=(neurons,)),
+    ]
+    return Network(
+        nodes={node.name: node for node in nodes},
+        edges=(("input", "weights"), ("weights", "lif"), ("lif", "output")),
+        spike_area=TICK_NS * 1e-9,
+    )
+
+
+def burst(tick: int) -> dict[str, Array]:
+    """A few input spikes within a tick, a different pattern each time."""
+    t_ns = tick * TICK_NS + np.arange(0, TICK_NS, 200_000)
+    spikes = np.empty(t_ns.size, SPIKE)
+    spikes["t_ns"], spikes["i"] = t_ns, (np.arange(t_ns.size) * (tick + 1)) % 2
+    return {"input": spikes}
+
+
+def outputs(program: Program, first: int, last: int) -> list[Array]:
+    """Step through ticks `first` to `last` with a burst in each; what left, tick by tick."""
+    return [program.step((k + 1) * TICK_NS, burst(k))["output"] for k in range(first, last)]
+
+
+def bad_inputs(now_ns: int) -> list[PortValues]:
+    """Inputs that a program with port `input` (2) must refuse for the tick at `now_ns`."""
+
+    def spikes(*pairs: tuple[int, int]) -> dict[str, Array]:
+        return {"input": np.array(list(pairs), SPIKE)}
+
+    return [
+        {"nowhere": np.zeros(2)},
+        {"input": np.zeros(3)},
+        {"input": np.zeros(2, np.float32)},
+        {"input": np.zeros((1, 2))},
+        spikes((now_ns, 2)),
+        spikes((now_ns - 1, 0)),
+        spikes((now_ns + TICK_NS, 0)),
+        spikes((now_ns + 5, 0), (now_ns + 4, 0)),
+    ]
+
+
+def refusal(call: Callable[[], Any], kind: type[Exception]) -> str:
+    """The message of the `kind` that `call` raises; empty if it raises nothing."""
+    try:
+        call()
+    except kind as error:
+        return str(error)
+    return ""
+
+
+def same(first: Any, second: Any) -> bool:
+    """Whether two arrays, or two lists of arrays, are the same bytes."""
+    if isinstance(first, list):
+        return len(first) == len(second) and all(map(same, first, second))
+    return bool(first.dtype == second.dtype and first.tobytes() == second.tobytes())
+
+
+def same_state(first: State, second: State) -> bool:
+    """Whether two states are the same bytes."""
+    return first.keys() == second.keys() and all(same(first[key], second[key]) for key in first)

@@ -1,0 +1,1 @@
+"""Gaze: a pan-tilt head turns towards where an attached event camera sees motion."""

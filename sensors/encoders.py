@@ -1,0 +1,35 @@
+"""All encoders a scenario may name."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from reflexarc.sensors.encoder import Encoder
+from reflexarc.sensors.pooling import PooledPixels, PooledPixelsSpec
+from reflexarc.sensors.population import (
+    Delta,
+    DeltaSpec,
+    GaussianPopulation,
+    GaussianPopulationSpec,
+    SignedRate,
+    SignedRateSpec,
+)
+
+EncoderSpec: TypeAlias = PooledPixelsSpec | GaussianPopulationSpec | SignedRateSpec | DeltaSpec
+
+
+def make_encoder(spec: EncoderSpec, port_size: int) -> Encoder:
+    """The encoder that `spec` describes, for a port of `port_size` lines.
+
+    Raises:
+        ValueError: the encoder does not make that many lines.
+    """
+    match spec:
+        case PooledPixelsSpec():
+            return PooledPixels(spec, port_size)
+        case GaussianPopulationSpec():
+            return GaussianPopulation(spec, port_size)
+        case SignedRateSpec():
+            return SignedRate(spec, port_size)
+        case DeltaSpec():
+            return Delta(spec, port_size)

@@ -1,0 +1,168 @@
+from pathlib import Path
+
+import faery
+import numpy as np
+import pytest
+
+from reflexarc.runtime.batch import EVENT
+from reflexarc.runtime.errors import ConfigError, MissingFileError
+from reflexarc.sensors.recording import RecordingReader, RecordingSensor, play
+
+SHARED = Path(__file__).parents[3] / "shared" / "events"
+needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="no shared recordings here")
+
+
+def sample(count=1000, seed=0):
+    random = np.random.default_rng(seed)
+    events = np.zeros(count, EVENT)
+    events["t"] = 5000 + np.sort(random.integers(0, 100_000, count))
+    events["x"] = random.integers(0, 64, count)
+    events["y"] = random.integers(0, 48, count)
+    events["on"] = random.integers(0, 2, count)
+    return events
+
+
+def write(path, events=None, **options):
+    events = sample() if events is None else events
+    if path.suffix == ".bin":
+        raw = np.zeros((len(events), 5), np.uint8)
+        raw[:, 0], raw[:, 1] = events["x"], events["y"]
+        raw[:, 2] = events["on"].astype(np.uint8) << 7 | (events["t"] >> 16).astype(np.uint8)
+        raw[:, 3], raw[:, 4] = events["t"] >> 8 & 0xFF, events["t"] & 0xFF
+        path.write_bytes(raw.tobytes())
+    elif path.suffix == ".txt":
+        rows = [f"{e['t'] / 1e6:.6f} {e['x']} {e['y']} {int(e['on'])}\n" for e in events]
+        path.write_text("".join(rows))
+    else:
+        stream = faery.events_stream_from_array(events, dimensions=(64, 48))
+        stream.to_file(path, zero_t0=False, **options)
+    return path
+
+
+def read(path, **options):
+    return np.concatenate(list(RecordingReader(path, **options)))
+
+
+@pytest.mark.parametrize("ending", ["aedat4", "raw", "dat", "es", "csv", "bin", "txt"])
+def test_every_format_gives_the_events_that_were_written(tmp_path, ending):
+    read_back = read(write(tmp_path / f"sample.{ending}"))
+    assert read_back.dtype == EVENT
+    np.testing.assert_array_equal(read_back, sample())
+
+
+@pytest.mark.parametrize("version", ["evt2", "evt3"])
+def test_both_versions_of_evt_are_read(tmp_path, version):
+    path = write(tmp_path / "sample.raw", version=version)
+    reader = RecordingReader(path)
+    assert (reader.width, reader.height) == (64, 48)
+    np.testing.assert_array_equal(np.concatenate(list(reader)), sample())
+
+
+def test_a_size_is_taken_where_the_file_says_none(tmp_path):
+    path = write(tmp_path / "sample.txt")
+    assert RecordingReader(path).width == 1280
+    reader = RecordingReader(path, size=(64, 48))
+    assert (reader.width, reader.height) == (64, 48)
+    with pytest.raises(ConfigError, match="outside 10x10; give the size"):
+        read(path, size=(10, 10))
+
+
+def test_time_that_steps_back_is_held(tmp_path):
+    events = sample(50_000)
+    events["t"][20_000:20_010] -= 300
+    path = write(tmp_path / "sample.bin", events)
+    np.testing.assert_array_equal(read(path)["t"], np.maximum.accumulate(events["t"]))
+
+
+def cut(path, bytes_off):
+    path.write_bytes(path.read_bytes()[:-bytes_off])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda d: d / "absent.raw", "no such file"),
+        (lambda d: d, "no such file"),
+        (lambda d: (d / "a.raw").touch() or d / "a.raw", "empty"),
+        (lambda d: (d / "a.mp4").write_bytes(b"x") and d / "a.mp4", "unknown kind .*'.mp4'"),
+        (lambda d: (d / "a.raw").write_bytes(b"noise" * 9) and d / "a.raw", "names no version"),
+        (lambda d: (d / "a.es").write_bytes(b"noise" * 9) and d / "a.es", "cannot be read"),
+        (lambda d: (d / "a.dat").write_bytes(b"noise" * 9) and d / "a.dat", r"a\.dat: "),
+        (lambda d: (d / "a.aedat4").write_bytes(b"noise" * 9) and d / "a.aedat4", "cannot be"),
+        (lambda d: (d / "a.csv").write_text("t,x,y,on\n1,2,3\n") and d / "a.csv", "cannot be"),
+        (lambda d: (d / "a.csv").write_text("t,x,y,on\n") and d / "a.csv", "no events"),
+        (lambda d: (d / "a.txt").write_text("0.1 1 2 1\n0.2 1 2\n") and d / "a.txt", "txt:2: exp"),
+        (lambda d: (d / "a.txt").write_text("nan 1 2 1\n") and d / "a.txt", "txt:1: expected"),
+        (lambda d: (d / "a.txt").write_text("-1 1 2 1\n") and d / "a.txt", "txt:1: expected"),
+        (lambda d: (d / "a.txt").write_bytes(b"\xff\xfe") and d / "a.txt", "txt:1: expected"),
+        (lambda d: cut(write(d / "a.raw"), 1), "truncated"),
+        (lambda d: cut(write(d / "a.bin"), 1), "truncated"),
+        (lambda d: cut(write(d / "a.aedat4"), 2000), "cannot be read"),
+    ],
+)
+def test_a_bad_file_is_refused_in_one_line_that_names_it(tmp_path, make, reason):
+    path = make(tmp_path)
+    with pytest.raises((ConfigError, MissingFileError), match=reason) as refusal:
+        read(path)
+    assert str(path) in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_playing_starts_at_zero_and_keeps_its_speed(tmp_path):
+    reader = RecordingReader(write(tmp_path / "sample.bin"))
+    elapsed = sample()["t"] - sample()["t"][0]
+    half = np.concatenate(list(play(reader, speed=0.5)))
+    np.testing.assert_array_equal(half["t"], elapsed * 2)
+    with pytest.raises(ConfigError, match="speed 0: must be positive"):
+        next(play(reader, speed=0))
+
+
+def test_a_sensor_gives_each_event_once_in_its_interval(tmp_path):
+    sensor = RecordingSensor(RecordingReader(write(tmp_path / "sample.raw")), speed=2.0)
+    batches = []
+    while not sensor.ended:
+        batches.append(sensor.read(1_000_000 * len(batches)))
+    values = np.concatenate([batch.values for batch in batches])
+    np.testing.assert_array_equal(values["t"], (sample()["t"] - sample()["t"][0]) // 2)
+    np.testing.assert_array_equal(values["x"], sample()["x"])
+    for n, batch in enumerate(batches):
+        assert (batch.seq, batch.t_last_ns) == (n, n * 1_000_000)
+        assert (batch.values["t"] * 1000 <= batch.t_last_ns).all()
+        assert n == 0 or (batch.values["t"] * 1000 > batch.t_first_ns).all()
+    assert sensor.read(10**12).values.size == 0
+
+
+def test_a_repeated_recording_goes_on_for_ever(tmp_path):
+    sensor = RecordingSensor(RecordingReader(write(tmp_path / "sample.bin")), repeat=True)
+    length_us = int(sample()["t"][-1] - sample()["t"][0]) + 1
+    values = sensor.read(3 * length_us * 1000 - 1).values
+    assert len(values) == 3 * len(sample())
+    assert (np.diff(values["t"].astype(np.int64)) >= 0).all()
+    np.testing.assert_array_equal(values["t"][1000:2000] - length_us, values["t"][:1000])
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("name", "count", "size", "first_us", "last_us"),
+    [
+        ("davis346.aedat4", 78830, (346, 260), 1589163147368868, 1589163149728813),
+        ("dvxplorer_320x240.aedat4", 111954, (320, 240), 1605537493718345, 1605537494308262),
+        ("evt2_gen3_640x480.raw", 521252, (640, 480), 913716224, 913812095),
+        ("evt3_gen41_sample.raw", 219596, (1280, 720), 11718656, 11727467),
+        ("synthetic_dvs_320x240.es", 473225, (320, 240), None, None),
+        ("derived_rpg_txt.txt", 40000, (320, 240), 0, None),
+        ("nmnist_sample.bin", 4325, (34, 34), 654, 311175),
+        ("nmnist/0001_label5.bin", 4681, (34, 34), None, None),
+        ("dvs128/1.bin", 63471, (128, 128), None, None),
+    ],
+)
+def test_recordings_of_others_have_their_published_counts(name, count, size, first_us, last_us):
+    if not (SHARED / name).exists():
+        pytest.skip(f"{name} is not here")
+    reader = RecordingReader(SHARED / name, size=size)
+    events = np.concatenate(list(reader))
+    assert (len(events), reader.width, reader.height) == (count, *size)
+    assert first_us in (None, events["t"][0])
+    assert last_us in (None, events["t"][-1])
+    assert (events["t"][1:] >= events["t"][:-1]).all()
