@@ -121,6 +121,11 @@ class Recorder:
         self._open(max(ring_bytes, 2 * len(start)))
         self._send(start, patient=True)
 
+    @property
+    def companion_pid(self) -> int:
+        """The process that writes the file."""
+        return self._companion.pid
+
     def __call__(self, tick: Tick) -> None:
         """Record one tick."""
         batches = [
@@ -237,7 +242,7 @@ def _reserve(path: Path) -> int:
     if path.is_dir():
         raise ConfigError(f"{path}: a folder; give the name of a file")
     try:
-        part = os.open(part_path(path), os.O_WRONLY | os.O_CREAT, 0o644)
+        part = os.open(part_path(path), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
     try:

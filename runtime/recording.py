@@ -148,7 +148,7 @@ class Recording:
         outputs: dict[str, Array] = {}
         command = np.zeros(0)
         with _reading(self.path):
-            for entry in self._messages():
+            for entry in self.messages():
                 if entry.kind is Kind.FRAME:
                     batches.append(decode(entry.data))
                 elif entry.kind in (Kind.SPIKES, Kind.VALUES):
@@ -162,7 +162,7 @@ class Recording:
     def batches(self, stream: str) -> list[Batch]:
         """Every batch of a stream, in order; none if it was not recorded. Raises ConfigError."""
         with _reading(self.path):
-            return [decode(entry.data) for entry in self._messages(STREAMS + stream)]
+            return [decode(entry.data) for entry in self.messages(STREAMS + stream)]
 
     def events(self, stream: str) -> Array:
         """Every camera event of a stream, shape (n,), dtype EVENT. Raises ConfigError."""
@@ -177,7 +177,7 @@ class Recording:
     def spikes(self, port: str) -> Array:
         """Every spike that left an output port, shape (n,), dtype SPIKE. Raises ConfigError."""
         with _reading(self.path):
-            entries = [e for e in self._messages(OUTPUTS + port) if e.kind is Kind.SPIKES]
+            entries = [e for e in self.messages(OUTPUTS + port) if e.kind is Kind.SPIKES]
             return _joined([_port_values(entry) for entry in entries], SPIKE)
 
     def commands(self) -> Series:
@@ -191,7 +191,7 @@ class Recording:
     def calls_ns(self) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
         """How long the calls of each tick took, shape (ticks, 6). Raises ConfigError."""
         with _reading(self.path):
-            rows = [json.loads(entry.data)["calls_ns"] for entry in self._messages(TICK)]
+            rows = [json.loads(entry.data)["calls_ns"] for entry in self.messages(TICK)]
             return np.array(rows, dtype=np.int64).reshape(-1, len(CALLS))
 
     def extract(self, folder: Path) -> Path:
@@ -220,9 +220,9 @@ class Recording:
 
     def _numbers(self, channel: str, key: str) -> Series:
         with _reading(self.path):
-            return _series([(e.time_ns, json.loads(e.data)[key]) for e in self._messages(channel)])
+            return _series([(e.time_ns, json.loads(e.data)[key]) for e in self.messages(channel)])
 
-    def _messages(self, channel: str | None = None) -> Iterator[Entry]:
+    def messages(self, channel: str | None = None) -> Iterator[Entry]:
         """The messages of one channel, or of all, in the order of the file."""
         schemas: dict[int, Kind] = {}
         channels: dict[int, Channel] = {}
