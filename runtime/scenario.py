@@ -57,6 +57,17 @@ class WorldSpec(PartSpec):
     process: Literal["loop", "own", "served"] = "loop"
 
 
+class AttachSpec(Strict):
+    """A stream of camera events that other processes feed with `reflexarc attach`.
+
+    `width` and `height` are of the largest sensor that may feed it, in pixels.
+    """
+
+    stream: Stream
+    width: int = Field(ge=1, le=65535)
+    height: int = Field(ge=1, le=65535)
+
+
 class ScenarioSpec(Strict):
     """Everything `scenario.yaml` may say."""
 
@@ -68,8 +79,7 @@ class ScenarioSpec(Strict):
     seed: int = Field(default=0, ge=0, lt=2**32)
     learning: bool = True
     world: WorldSpec | None = None
-    #: Streams of camera events that other processes may feed with `reflexarc attach`.
-    attach: list[Stream] = Field(default_factory=list)
+    attach: list[AttachSpec] = Field(default_factory=list)
     network: str
     encoders: list[Annotated[EncoderSpec, Field(discriminator="kind")]] = Field(min_length=1)
     decoders: list[Annotated[DecoderSpec, Field(discriminator="kind")]] = Field(min_length=1)
