@@ -214,7 +214,7 @@ cdef inline double turning_point(const Model* m, double slope, double b) noexcep
 cdef inline double excess_after(
     const Unit* u, const Model* m, double a, double b, double t
 ) noexcept nogil:
-    """v(t) minus threshold, built on the change since now so that short waits keep full precision."""
+    """v(t) minus threshold, built on the change since now: short waits keep full precision."""
     return (u.v - m.v_threshold) + (a * expm1(-t / m.tau) + b * psp(m, t))
 
 
@@ -723,7 +723,8 @@ cdef class ExactEngine:
             raise ValueError("the state is of another network")
         if work.shape != (3,) or now.shape != () or due.ndim != 1 or events.ndim != 1:
             raise ValueError("the state is damaged: an array has the wrong shape")
-        if events.size and not 0 <= events["fibre"].min() <= events["fibre"].max() < len(self.fibres):
+        fibre = events["fibre"]
+        if fibre.size and not 0 <= fibre.min() <= fibre.max() < self.fibres.shape[0]:
             raise ValueError("the state is of another network")
         foreseen = np.flatnonzero(units["slot"] >= 0)
         if not np.array_equal(np.sort(due["unit"]), foreseen) or not np.array_equal(
