@@ -60,8 +60,14 @@ def serve_world(
     Closes the world. Raises ConfigError (endpoint wrong or in use, the loop disagrees), LinkError
     (no loop came) and whatever the world raises, of which the loop is told first.
     """
-    with WorldServer(world, endpoint, period_ns, mode, digest=digest) as server, _signals(server):
-        server.run()
+    try:
+        with (
+            WorldServer(world, endpoint, period_ns, mode, digest=digest) as server,
+            _signals(server),
+        ):
+            server.run()
+    finally:
+        world.close()
 
 
 @contextmanager
@@ -210,11 +216,10 @@ class WorldServer:
         return fits
 
     def close(self) -> None:
-        """Close the link and the world. May be called twice."""
+        """Close the link; the world stays open. May be called twice."""
         self._pair.close()
         if self._publisher is not None:
             self._publisher.close()
-        self._world.close()
 
     def __enter__(self) -> Self:
         return self
@@ -237,7 +242,8 @@ def _events_endpoint(endpoint: str) -> str:
 
 
 def _command_batch(command: FloatArray, until_ns: int) -> Batch:
-    return Batch("command", Schema.COMMAND, command, until_ns, until_ns)
+    # A copy, because a batch freezes its values and the caller may want to reuse the array.
+    return Batch("command", Schema.COMMAND, command.copy(), until_ns, until_ns)
 
 
 class RemotePlant(Plant):

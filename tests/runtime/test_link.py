@@ -70,6 +70,25 @@ def test_a_remote_world_gives_the_bytes_of_a_local_one(endpoint):
     assert plant._process.returncode == 0
 
 
+@pytest.mark.parametrize("mode", ["lockstep", "wall"])
+def test_a_command_stays_the_array_of_who_gave_it(endpoint, mode):
+    plant = spawn(endpoint, mode)
+    command = np.array([1.0, 2.0])
+    plant.observe(0)
+    plant.act(command)
+    plant.observe(PERIOD_NS)
+    command[0] = 3.0
+    plant.close()
+
+
+def test_serving_closes_the_world_whatever_happens():
+    world, closed = Oscillator(), []
+    world.close = lambda: closed.append(True)
+    with pytest.raises(ConfigError, match="not an endpoint"):
+        link.serve_world(world, "nowhere", PERIOD_NS, "lockstep")
+    assert closed == [True]
+
+
 def test_in_wall_time_observing_gives_what_has_come_under_the_newest_command(endpoint):
     plant = spawn(endpoint, "wall")
     batches = plant.observe(0)
