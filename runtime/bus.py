@@ -75,7 +75,10 @@ def runtime_dir(name: str) -> Path:
     else:
         base = Path(tempfile.gettempdir()) / f"reflexarc-{os.geteuid()}"
     for directory in (base, base / name):
-        directory.mkdir(mode=0o700, exist_ok=True)
+        try:
+            directory.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{directory}: cannot be made: {error.strerror}") from None
         check_private(directory)
     return base / name
 
@@ -132,7 +135,10 @@ class Claim:
         if self._socket is None:
             return
         lock = f"{self._socket}.lock"
-        self._fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            self._fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigError(f"{lock}: cannot be made: {error.strerror}") from None
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
