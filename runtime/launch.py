@@ -166,7 +166,7 @@ def run_policy(scenario: Scenario, name: str, recording: Path, progress: RunProg
         stack.callback(plant.close)
         sensors = [stack.enter_context(AttachedSensor(s, spec.name)) for s in spec.attach]
         keeper = ScoreKeeper(scenario.make_score(spec.seed), progress)
-        recorder = stack.enter_context(Recorder(recording, scenario, name))
+        recorder = stack.enter_context(Recorder(recording, scenario, name, score=keeper.score))
         loop = Loop(
             _make_clock(scenario),
             plant,
