@@ -19,8 +19,8 @@ import os
 import platform
 import subprocess
 import sys
-import time
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -192,20 +192,22 @@ class Recorder:
     def _open(self, ring_bytes: int) -> None:
         part = _reserve(self.path)
         ring = os.memfd_create("reflexarc-recording")
+        parent = os.pidfd_open(os.getpid())
         try:
             os.ftruncate(ring, ring_bytes)
             self._ring = FrameRing(mmap.mmap(ring, ring_bytes), create=True)
-            arguments = [str(ring), str(part), str(os.getpid()), str(self.path)]
+            arguments = [str(ring), str(part), str(parent), str(self.path)]
             self._companion = subprocess.Popen(
                 [sys.executable, "-P", "-m", "reflexarc.runtime.scribe", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                pass_fds=(ring, part),
+                pass_fds=(ring, part, parent),
                 start_new_session=True,
             )
         finally:
             os.close(ring)
             os.close(part)
+            os.close(parent)
 
     def _send(self, packed: bytes, *, patient: bool) -> None:
         if patient:
@@ -221,11 +223,11 @@ class Recorder:
             )
         deadline_ns = monotonic_ns() + PATIENCE_NS
         while self._ring.capacity - self._ring.pending < needed:
-            if self._companion.poll() is not None:
-                self._finish()
             if monotonic_ns() > deadline_ns:
                 raise LinkError(f"{self.path}: the disk has taken nothing for a minute; check it")
-            time.sleep(0.0005)
+            with suppress(subprocess.TimeoutExpired):
+                self._companion.wait(0.0005)
+                self._finish()
 
     def _finish(self) -> dict[str, int]:
         """Wait for the companion's end; what it wrote. Raises LinkError."""

@@ -4,7 +4,9 @@ It drains the ring that `Recorder` fills. The file has its name only once it is 
 disk. When the recording process dies, the scribe writes what it was given, marks the recording
 incomplete, and ends.
 
-    python -m reflexarc.runtime.scribe RING_FD PART_FD PARENT_PID PATH
+    python -m reflexarc.runtime.scribe RING_FD PART_FD PARENT_FD PATH
+
+The descriptors are inherited: the ring's memory, the file's part, the parent's process (pidfd).
 """
 
 from __future__ import annotations
@@ -12,9 +14,9 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import select
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -28,10 +30,10 @@ from reflexarc.runtime.recordformat import END, LAYOUTS, PROFILE, Entry, Kind, u
 REST_S = 0.002
 
 
-def drain(ring: FrameRing, parent_pid: int) -> Iterator[Entry]:
+def drain(ring: FrameRing, parent_fd: int) -> Iterator[Entry]:
     """Every entry of the ring, up to FINISH or to the last one of a parent that died."""
     while True:
-        orphaned = os.getppid() != parent_pid
+        orphaned = _ended(parent_fd, 0)
         packed = ring.pop()
         if packed is not None:
             for entry in unpack(packed):
@@ -41,7 +43,12 @@ def drain(ring: FrameRing, parent_pid: int) -> Iterator[Entry]:
         elif orphaned:
             return
         else:
-            time.sleep(REST_S)
+            _ended(parent_fd, REST_S)
+
+
+def _ended(process_fd: int, wait_s: float) -> bool:
+    """Whether the process has ended, or does so within `wait_s`."""
+    return bool(select.select([process_fd], [], [], wait_s)[0])
 
 
 class McapFile:
@@ -98,10 +105,10 @@ class McapFile:
         )
 
 
-def write(ring: FrameRing, part: IO[bytes], parent_pid: int, path: Path) -> dict[str, int]:
+def write(ring: FrameRing, part: IO[bytes], parent_fd: int, path: Path) -> dict[str, int]:
     """Write the whole recording and give it its name; what was written, in numbers."""
     file = McapFile(part)
-    for entry in drain(ring, parent_pid):
+    for entry in drain(ring, parent_fd):
         file.add(entry)
     if not file.ended:
         end = {"complete": "false", "lost": str(ring.lost), "failure": "the recording process died"}
@@ -135,12 +142,12 @@ def main(arguments: list[str]) -> int:
     # cut it short. When that process is gone, so is the scribe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    ring_fd, part_fd, parent_pid = (int(argument) for argument in arguments[:3])
+    ring_fd, part_fd, parent_fd = (int(argument) for argument in arguments[:3])
     path = Path(arguments[3])
     ring = FrameRing(mmap.mmap(ring_fd, 0))
     try:
         with open(part_fd, "wb") as part:  # noqa: PTH123
-            written = write(ring, part, parent_pid, path)
+            written = write(ring, part, parent_fd, path)
     except (OSError, ValueError) as error:
         part_path(path).unlink(missing_ok=True)
         print(json.dumps({"error": getattr(error, "strerror", None) or str(error)}))
