@@ -8,8 +8,8 @@ Anderson 2003). What is learnt, is learnt while it runs: `adapt` starts at zero 
 nominal command (DeWolf et al. 2016, after Slotine & Li 1987): while the nominal command stays
 away from zero, the correction at the present state grows in its direction.
 
-    camera, place, steps -> state (LI) -> ensemble (LIF) -> nominal (LI)    -> muscles (LIF) -> motor
-                                                         -> correction (LI) ->
+    camera, place, steps -> state (LI) -> ensemble (LIF) -> nominal (LI)
+    nominal - correction -> muscles (LIF) -> motor       -> correction (LI)
 """
 
 from __future__ import annotations
