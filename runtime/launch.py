@@ -154,8 +154,7 @@ def launch(
         if results[-1].ended == "interrupted":
             break
     summary = _summarise(scenario, results, out)
-    opened = {result.policy: Recording.open(result.recording) for result in results}
-    write_report(out, opened, summary.model_dump())
+    write_report(out, {result.policy: Path(result.recording) for result in results}, summary)
     write_atomic(out / "summary.json", summary.model_dump_json(indent=2).encode() + b"\n")
     return summary
 
