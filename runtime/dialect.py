@@ -60,6 +60,15 @@ class Dialect:
     bias_at_t0: bool = True
     output_shift_steps: int = 0
 
+    def ignored(self, neurons: Neurons) -> list[str]:
+        """Parameters of `neurons` that matter and that this dialect passes over."""
+        names = []
+        if neurons.kind in self.ignores_r and np.any(neurons.parameters["r"] != 1.0):
+            names.append("r")
+        if self.resets_to_zero and np.any(neurons.parameters.get("v_reset", 0.0) != 0.0):
+            names.append("v_reset")
+        return names
+
 
 _EULER = Dialect(decay="euler")
 _NORSE = Dialect(
