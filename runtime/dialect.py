@@ -88,6 +88,7 @@ DIALECTS: dict[str, Dialect] = {
     "snntorch_subtract": replace(_EULER, reset="subtract_late"),
     "euler_subtract": replace(_EULER, reset="subtract"),
     "spyx_2023": replace(_EULER, reset="subtract", output_shift_steps=1),
+    # Its own Braille output lets the recurrent bias wait a step, whatever DIALECTS.json says.
     "spikingjelly": replace(_EULER, fires_at_threshold=True, initial_v="reset", bias_at_t0=False),
     "lava_float": replace(_EULER, output_shift_steps=1),
     "sinabs": Dialect(
