@@ -144,7 +144,7 @@ def world(
     once: Annotated[bool, typer.Option("--once", help="end with the first loop")] = False,
 ) -> None:
     """Serve a scenario's world over the bus, for `reflexarc run --set world.process=served`."""
-    from reflexarc.runtime.launch import serve
+    from reflexarc.runtime.plants import serve
     from reflexarc.runtime.scenario import Scenario
 
     serve(Scenario.load(name, settings or []), endpoint, once)

@@ -8,29 +8,26 @@ from __future__ import annotations
 import dataclasses
 import gc
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from reflexarc.actuators.gate import Gate
 from reflexarc.runtime.batch import Schema
-from reflexarc.runtime.bus import runtime_dir
 from reflexarc.runtime.clock import Clock, LockstepClock, WallClock, date_utc
 from reflexarc.runtime.config import Strict
 from reflexarc.runtime.errors import ConfigError
 from reflexarc.runtime.files import write_atomic
 from reflexarc.runtime.latency import Latency, latency
-from reflexarc.runtime.link import RemotePlant, serve_world
 from reflexarc.runtime.loop import Loop, Tick
+from reflexarc.runtime.plants import make_plant
 from reflexarc.runtime.policy import NetworkPolicy
 from reflexarc.runtime.progress import RunProgress
 from reflexarc.runtime.record import Recorder, RecordSummary
 from reflexarc.runtime.recording import Recording
 from reflexarc.runtime.report import write_report
 from reflexarc.runtime.scenario import Scenario
-from reflexarc.runtime.world import LocalPlant, NoPlant, Plant, Score
+from reflexarc.runtime.world import Score
 from reflexarc.sensors.attached import AttachedSensor
 from reflexarc.sensors.base import Sensor
 from reflexarc.sensors.recorded import RecordedSensor
@@ -171,7 +168,7 @@ def run_policy(
     live = name == "network"
     with ExitStack() as stack:
         policy = scenario.make_policy() if live else scenario.make_baseline(name, spec.seed)
-        plant = _make_plant(scenario, gate)
+        plant = make_plant(scenario, gate.rest)
         stack.callback(plant.close)
         sensors = _attached(scenario) if live else _recorded(scenario, seen)
         for sensor in sensors:
@@ -193,26 +190,6 @@ def run_policy(
     result = _result(name, loop, keeper, ended, recorded)
     progress.finish(_ending_text(result, keeper.text))
     return result
-
-
-def _make_plant(scenario: Scenario, gate: Gate) -> Plant:
-    spec = scenario.spec
-    if spec.world is None:
-        return NoPlant()
-    if spec.world.process == "loop":
-        return LocalPlant(scenario.make_world(spec.seed), gate.rest)
-    link: dict[str, Any] = {
-        "rest": gate.rest,
-        "period_ns": spec.period_ns,
-        "mode": spec.mode,
-        "digest": scenario.world_digest(spec.seed),
-    }
-    if spec.world.process == "served":
-        return RemotePlant.connect(world_endpoint(spec.name), **link)
-    endpoint = world_endpoint(f"{spec.name}-{os.getpid()}")
-    command = [sys.executable, "-m", "reflexarc", "world", str(scenario.document.source)]
-    command += [f"--set={setting}" for setting in scenario.settings]
-    return RemotePlant.spawn([*command, "--endpoint", endpoint, "--once"], endpoint, **link)
 
 
 def _attached(scenario: Scenario) -> Sequence[Sensor]:
@@ -239,30 +216,6 @@ def _recorded(scenario: Scenario, seen: Path) -> Sequence[Sensor]:
         RecordedSensor(attach.stream, Schema.EVENTS, recording.batches(attach.stream))
         for attach in scenario.spec.attach
     ]
-
-
-def world_endpoint(name: str) -> str:
-    """Where the world of the loop `name` is served."""
-    return f"ipc://{runtime_dir(name)}/world"
-
-
-def serve(scenario: Scenario, endpoint: str | None, once: bool) -> None:
-    """Serve the scenario's world, afresh for every loop that comes, until told to stop.
-
-    Raises:
-        ConfigError: the endpoint is wrong or in use, or the loop runs another configuration.
-    """
-    spec = scenario.spec
-    going = True
-    while going:
-        going = serve_world(
-            scenario.make_world(spec.seed),
-            endpoint or world_endpoint(spec.name),
-            spec.period_ns,
-            spec.mode,
-            digest=scenario.world_digest(spec.seed),
-        )
-        going = going and not once
 
 
 def _make_clock(scenario: Scenario, live: bool) -> Clock:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
+from reflexarc.runtime.backends.contract import BackendContract
 from reflexarc.runtime.backends.exact import ExactBackend
 from reflexarc.runtime.batch import SPIKE
 from reflexarc.runtime.drive import Spikes, StepCurrent
@@ -22,6 +23,12 @@ from reflexarc.runtime.network import (
     Output,
 )
 from reflexarc.runtime.plasticity import Pes
+
+
+class TestExactContract(BackendContract):
+    def make_backend(self):
+        return ExactBackend()
+
 
 CLOSE_S = 1e-12
 DAYS_30_NS = 30 * 86_400 * 1_000_000_000

@@ -1,0 +1,63 @@
+"""Where a scenario's world runs: in the loop's process, in one started for it, or in one served."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from reflexarc.runtime.bus import runtime_dir
+from reflexarc.runtime.link import RemotePlant, serve_world
+from reflexarc.runtime.network import FloatArray
+from reflexarc.runtime.scenario import Scenario
+from reflexarc.runtime.world import LocalPlant, NoPlant, Plant
+
+
+def make_plant(scenario: Scenario, rest: FloatArray) -> Plant:
+    """The plant of a fresh run; `rest` is the command until the first one, (command_size,).
+
+    Raises:
+        ConfigError: the scenario's code or configuration does not fit.
+        LinkError: the world's process is not there or did not answer.
+    """
+    spec = scenario.spec
+    if spec.world is None:
+        return NoPlant()
+    if spec.world.process == "loop":
+        return LocalPlant(scenario.make_world(spec.seed), rest)
+    link: dict[str, Any] = {
+        "rest": rest,
+        "period_ns": spec.period_ns,
+        "mode": spec.mode,
+        "digest": scenario.world_digest(spec.seed),
+    }
+    if spec.world.process == "served":
+        return RemotePlant.connect(world_endpoint(spec.name), **link)
+    endpoint = world_endpoint(f"{spec.name}-{os.getpid()}")
+    command = [sys.executable, "-m", "reflexarc", "world", str(scenario.document.source)]
+    command += [f"--set={setting}" for setting in scenario.settings]
+    return RemotePlant.spawn([*command, "--endpoint", endpoint, "--once"], endpoint, **link)
+
+
+def world_endpoint(name: str) -> str:
+    """Where the world of the loop `name` is served."""
+    return f"ipc://{runtime_dir(name)}/world"
+
+
+def serve(scenario: Scenario, endpoint: str | None, once: bool) -> None:
+    """Serve the scenario's world, afresh for every loop that comes, until told to stop.
+
+    Raises:
+        ConfigError: the endpoint is wrong or in use, or the loop runs another configuration.
+    """
+    spec = scenario.spec
+    going = True
+    while going:
+        going = serve_world(
+            scenario.make_world(spec.seed),
+            endpoint or world_endpoint(spec.name),
+            spec.period_ns,
+            spec.mode,
+            digest=scenario.world_digest(spec.seed),
+        )
+        going = going and not once
