@@ -50,6 +50,8 @@ from reflexarc.runtime.wire import MAX_FRAME_BYTES, check_stream, decode, encode
 PROTOCOL = 1
 #: No call blocks for longer.
 SLICE_S = 0.1
+#: How often a greeting is repeated until it is answered; peers ignore all but the first.
+HELLO_EVERY_NS = 500_000_000
 HIGH_WATER = 1024
 LINGER_MS = 200
 #: Linux's limit of a socket's path, in bytes.
@@ -237,18 +239,23 @@ class Pair:
         """Raises ConfigError for an endpoint that is wrong or in use."""
         check_endpoint(endpoint)
         self.malformed = 0
+        self.endpoint = endpoint
+        self._bind = bind
+        self._claim = Claim(endpoint) if bind else None
+        self._open()
+
+    def _open(self) -> None:
         self._peers: list[int] = []  # descriptors of who connected, in order; the first is heard
         self._peer_gone = False
-        self._claim = Claim(endpoint) if bind else None
         self._socket = _socket(zmq.PAIR, LINGER_MS)
         self._monitor = self._socket.get_monitor_socket(
             zmq.EVENT_ACCEPTED | zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED
         )
         try:
-            if bind:
-                _bind(self._socket, endpoint)
+            if self._bind:
+                _bind(self._socket, self.endpoint)
             else:
-                self._socket.connect(endpoint)
+                self._socket.connect(self.endpoint)
         except ConfigError:
             self.close()
             raise
@@ -302,8 +309,13 @@ class Pair:
         raise LinkError(f"{self.endpoint}: the process at the other end has gone away")
 
     def renew(self) -> None:
-        """Forget a peer that has gone, so that another one can be talked to."""
-        self._peer_gone = False
+        """Bind anew after the peer has gone, so that another one can be talked to.
+
+        ZeroMQ turns away for good who knocks while the pair is taken; whoever waited is let go by
+        this, and knocks again.
+        """
+        self._close_socket()
+        self._open()
 
     def greet(
         self, hello: Control, timeout_s: float, check: Callable[[], None] | None = None
@@ -314,9 +326,16 @@ class Pair:
         LinkError when nobody answers in time, ConfigError when the peer refuses.
         """
         deadline_ns = monotonic_ns() + round(timeout_s * 1e9)
-        self.send(hello, timeout_s)
+        repeat_ns = 0
         while monotonic_ns() < deadline_ns:
-            answer = self.receive(SLICE_S)
+            if monotonic_ns() >= repeat_ns:
+                self.send(hello, timeout_s)
+                repeat_ns = monotonic_ns() + HELLO_EVERY_NS
+            try:
+                answer = self.receive(SLICE_S)
+            except LinkError:
+                # Turned away with others when the peer bound anew: ZeroMQ connects again.
+                self._peer_gone, answer = False, None
             if isinstance(answer, Control) and answer.op == "refuse":
                 raise ConfigError(f"{self.endpoint}: refused: {answer.text}")
             if isinstance(answer, Control) and answer.op == "ready":
@@ -331,13 +350,15 @@ class Pair:
 
     def close(self) -> None:
         """Hand over what has been sent and let go. May be called twice."""
-        if self._socket.closed:
-            return
-        self._socket.disable_monitor()
-        self._monitor.close(0)
-        self._socket.close()
+        self._close_socket()
         if self._claim is not None:
             self._claim.close()
+
+    def _close_socket(self) -> None:
+        if not self._socket.closed:
+            self._socket.disable_monitor()
+            self._monitor.close(0)
+            self._socket.close()
 
     def __enter__(self) -> Self:
         return self

@@ -139,6 +139,17 @@ def test_one_feeder_may_follow_another_but_not_join_it():
         assert second.errors == []
 
 
+def test_a_feeder_that_waits_gets_its_turn():
+    with AttachedSensor("robot", **SIZE) as sensor:
+        with Feeder("robot", size=(64, 48), paced=True) as first:
+            second = feed(events(7), timeout_s=20)
+            until(lambda: len(sensor._pair._peers) > 1)
+            first.finish()
+        until(lambda: len(sensor._ring) == 1)
+        second.join()
+        assert second.errors == []
+
+
 def frame(seq, *times, stream="camera", x=1, t_last_us=None):
     t_last_us = max(times) if t_last_us is None else t_last_us
     values = events(*times, x=x)
