@@ -90,16 +90,20 @@ cdef inline double psp(const Model* m, double t) noexcept nogil:
     (exp(-t/tau_syn) - exp(-t/tau)) / (1 - tau/tau_syn), written so that it stays exact as the
     time constants approach each other, and is t/tau exp(-t/tau) where they meet.
     """
-    cdef double slow = max(m.tau, m.tau_syn)
+    return psp_from(m, t, exp(-t / max(m.tau, m.tau_syn)))
+
+
+cdef inline double psp_from(const Model* m, double t, double slow_decay) noexcept nogil:
+    """`psp` when the decay with the longer time constant is known already."""
     cdef double rate = fabs(m.tau_syn - m.tau) / (m.tau_syn * m.tau)
     cdef double area = -expm1(-rate * t) / rate if rate > 0.0 else t
-    return exp(-t / slow) * area / m.tau
+    return slow_decay * area / m.tau
 
 
 cdef inline void advance(Unit* u, const Model* m, Time at) noexcept nogil:
     """Bring `u` from `u.seen` to `at` under its constant drive."""
     cdef double dt = seconds_between(u.seen, at)
-    cdef double rest, level, excess
+    cdef double rest, level, excess, decay, decay_syn
     u.seen = at
     if dt == 0.0:
         return
@@ -110,8 +114,9 @@ cdef inline void advance(Unit* u, const Model* m, Time at) noexcept nogil:
         level = m.w_in * u.drive
         rest = m.v_leak + m.r * level
         excess = u.current - level
-        u.v = rest + (u.v - rest) * exp(-dt / m.tau) + m.r * excess * psp(m, dt)
-        u.current = level + excess * exp(-dt / m.tau_syn)
+        decay, decay_syn = exp(-dt / m.tau), exp(-dt / m.tau_syn)
+        u.v = rest + (u.v - rest) * decay + m.r * excess * psp_from(m, dt, max(decay, decay_syn))
+        u.current = level + excess * decay_syn
     elif m.kind == _INTEGRATOR:
         u.v += m.r * u.drive * dt
 
@@ -171,9 +176,12 @@ cdef double current_based_crossing(const Unit* u, const Model* m) noexcept nogil
     cdef double a = u.v - rest
     cdef double b = m.r * (u.current - m.w_in * u.drive)
     cdef double slope = b - a  # tau v'(0)
-    cdef double turn = turning_point(m, slope, b)
+    cdef double turn
+    if rest <= m.v_threshold and (slope <= 0.0 or stays_below(u, m, rest, a, b)):
+        return INFINITY
     if u.v == m.v_threshold and (slope > 0.0 or (slope == 0.0 and b < 0.0)):
         return 0.0
+    turn = turning_point(m, slope, b)
     if slope > 0.0 and isfinite(turn):  # up to a peak, then down for ever
         if excess_after(u, m, a, b, turn) <= 0.0:
             return INFINITY
@@ -181,6 +189,14 @@ cdef double current_based_crossing(const Unit* u, const Model* m) noexcept nogil
     if rest <= m.v_threshold:
         return INFINITY
     return root_after(u, m, a, b, turn if isfinite(turn) else 0.0)
+
+
+cdef inline bint stays_below(
+    const Unit* u, const Model* m, double rest, double a, double b
+) noexcept nogil:
+    """A cheap bound that spares most inputs the search: psp(t) < min(1, tau_syn / tau)."""
+    cdef double reach = max(b, 0.0) * min(1.0, m.tau_syn / m.tau)
+    return u.v < m.v_threshold and rest + max(a, 0.0) + reach < m.v_threshold
 
 
 cdef inline double turning_point(const Model* m, double slope, double b) noexcept nogil:
@@ -198,7 +214,7 @@ cdef inline double turning_point(const Model* m, double slope, double b) noexcep
 cdef inline double excess_after(
     const Unit* u, const Model* m, double a, double b, double t
 ) noexcept nogil:
-    """v(t) minus threshold, built on the change since now so that short waits keep full precision."""
+    """v(t) minus threshold, built on the change since now: short waits keep full precision."""
     return (u.v - m.v_threshold) + (a * expm1(-t / m.tau) + b * psp(m, t))
 
 
@@ -217,22 +233,34 @@ cdef double root_after(
 cdef double first_root(
     const Unit* u, const Model* m, double a, double b, double low, double high
 ) noexcept nogil:
-    """Newton's method inside a bracket on which v rises through the threshold once."""
-    cdef double t = 0.5 * (low + high)
-    cdef double excess, slope, following
+    """Newton's method inside a bracket on which v rises through the threshold once.
+
+    The first step is taken from now, where v and v' are known: on the way up to a peak v is
+    concave, and Newton's method from below it never overshoots.
+    """
+    cdef double t = (m.v_threshold - u.v) * m.tau / (b - a)
+    cdef double excess, slope, following, change, decay_syn, response
     cdef int step
+    if not low < t < high:
+        t = 0.5 * (low + high)
     for step in range(200):
-        excess = excess_after(u, m, a, b, t)
+        change = expm1(-t / m.tau)
+        decay_syn = exp(-t / m.tau_syn)
+        response = b * psp_from(m, t, max(1.0 + change, decay_syn))
+        excess = (u.v - m.v_threshold) + (a * change + response)
+        slope = (b * decay_syn - a * (1.0 + change) - response) / m.tau
         if excess > 0.0:
             high = t
         else:
             low = t
-        slope = (b * exp(-t / m.tau_syn) - a * exp(-t / m.tau) - b * psp(m, t)) / m.tau
-        following = t - excess / slope if slope > 0.0 else low
-        if not low < following < high:
+        following = t - excess / slope
+        if slope > 0.0 and low <= following <= high:
+            if fabs(following - t) <= 1e-11 * following:  # the error left is its square
+                return following
+        else:
             following = 0.5 * (low + high)
-        if fabs(following - t) <= 2.3e-16 * following:
-            return following
+            if not low < following < high:
+                return high
         t = following
     return t
 
@@ -695,7 +723,8 @@ cdef class ExactEngine:
             raise ValueError("the state is of another network")
         if work.shape != (3,) or now.shape != () or due.ndim != 1 or events.ndim != 1:
             raise ValueError("the state is damaged: an array has the wrong shape")
-        if events.size and not 0 <= events["fibre"].min() <= events["fibre"].max() < len(self.fibres):
+        fibre = events["fibre"]
+        if fibre.size and not 0 <= fibre.min() <= fibre.max() < self.fibres.shape[0]:
             raise ValueError("the state is of another network")
         foreseen = np.flatnonzero(units["slot"] >= 0)
         if not np.array_equal(np.sort(due["unit"]), foreseen) or not np.array_equal(

@@ -22,6 +22,7 @@ cdef struct Events:
     uint64_t head     # events ever written
     uint64_t tail     # events ever taken or lost
     uint64_t dropped  # events lost since the last take
+    uint64_t lost     # events lost ever
 
 
 cdef void events_push(Events* ring, const Event* source, uint64_t count) noexcept nogil

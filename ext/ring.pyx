@@ -26,17 +26,22 @@ cdef uint64_t MAGIC = 0x31474E4952584652  # "RFXRING1"
 cdef uint64_t LENGTH = sizeof(uint64_t)
 
 
+cdef inline void lose(Events* ring, uint64_t count) noexcept nogil:
+    ring.dropped += count
+    ring.lost += count
+
+
 cdef void events_push(Events* ring, const Event* source, uint64_t count) noexcept nogil:
     """Append `count` events; the oldest give way."""
     cdef uint64_t k, at, excess
     if count > ring.capacity:
         excess = count - ring.capacity
-        ring.dropped += excess
+        lose(ring, excess)
         source += excess
         count = ring.capacity
     if ring.head - ring.tail + count > ring.capacity:
         excess = ring.head - ring.tail + count - ring.capacity
-        ring.dropped += excess
+        lose(ring, excess)
         ring.tail += excess
     at = ring.head % ring.capacity
     k = min(count, ring.capacity - at)
@@ -75,12 +80,17 @@ cdef class EventRing:
         self.slots = np.zeros(capacity, EVENT)
         self.lock = Lock()
         cdef uint8_t[::1] memory = self.slots.view(np.uint8)
-        self.ring = Events(<Event*>&memory[0], capacity, 0, 0, 0)
+        self.ring = Events(<Event*>&memory[0], capacity, 0, 0, 0, 0)
 
     @property
     def capacity(self):
         """How many events it holds."""
         return self.ring.capacity
+
+    @property
+    def lost(self):
+        """Events that gave way since the ring was made."""
+        return self.ring.lost
 
     def __len__(self):
         return self.ring.head - self.ring.tail

@@ -44,7 +44,7 @@ from reflexarc.runtime.batch import Batch, Schema
 from reflexarc.runtime.clock import monotonic_ns
 from reflexarc.runtime.config import Strict
 from reflexarc.runtime.errors import ConfigError, LinkError, WireError
-from reflexarc.runtime.wire import MAX_FRAME_BYTES, decode, encode
+from reflexarc.runtime.wire import MAX_FRAME_BYTES, check_stream, decode, encode
 
 #: Version of the conversation over the bus (the frames have one of their own).
 PROTOCOL = 1
@@ -75,9 +75,21 @@ def runtime_dir(name: str) -> Path:
     else:
         base = Path(tempfile.gettempdir()) / f"reflexarc-{os.geteuid()}"
     for directory in (base, base / name):
-        directory.mkdir(mode=0o700, exist_ok=True)
+        try:
+            directory.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{directory}: cannot be made: {error.strerror}") from None
         check_private(directory)
     return base / name
+
+
+def attach_endpoint(loop: str, stream: str) -> str:
+    """Where the loop `loop` waits for another process to feed `stream`. Raises ConfigError."""
+    try:
+        name = check_stream(stream)
+    except WireError as error:
+        raise ConfigError(str(error)) from None
+    return f"ipc://{runtime_dir(loop)}/attach-{name}"
 
 
 def check_private(directory: Path) -> None:
@@ -123,7 +135,10 @@ class Claim:
         if self._socket is None:
             return
         lock = f"{self._socket}.lock"
-        self._fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            self._fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigError(f"{lock}: cannot be made: {error.strerror}") from None
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -222,7 +237,7 @@ class Pair:
         """Raises ConfigError for an endpoint that is wrong or in use."""
         check_endpoint(endpoint)
         self.malformed = 0
-        self._peer_fd = -1
+        self._peers: list[int] = []  # descriptors of who connected, in order; the first is heard
         self._peer_gone = False
         self._claim = Claim(endpoint) if bind else None
         self._socket = _socket(zmq.PAIR, LINGER_MS)
@@ -278,12 +293,17 @@ class Pair:
                 event, fd = _EVENT.unpack(self._monitor.recv_multipart(zmq.NOBLOCK)[0])
             except zmq.Again:
                 return
-            if event == zmq.EVENT_DISCONNECTED:
-                # Others that were turned away because the pair is taken also disconnect.
-                self._peer_gone = fd == self._peer_fd
-            elif self._peer_fd < 0:
-                self._peer_fd = fd
+            if event != zmq.EVENT_DISCONNECTED:
+                self._peers.append(fd)
+            elif fd in self._peers:
+                # Others, who were turned away because the pair is taken, also disconnect.
+                self._peer_gone = fd == self._peers[0]
+                self._peers.remove(fd)
         raise LinkError(f"{self.endpoint}: the process at the other end has gone away")
+
+    def renew(self) -> None:
+        """Forget a peer that has gone, so that another one can be talked to."""
+        self._peer_gone = False
 
     def greet(
         self, hello: Control, timeout_s: float, check: Callable[[], None] | None = None

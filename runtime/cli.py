@@ -6,7 +6,9 @@ Exit codes: 0 done, 1 a replay differs or the other end of the bus went away, 2 
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -155,13 +157,22 @@ def attach_recording(
     stream: Annotated[str, typer.Option(help="the stream it feeds")] = "camera",
     speed: Annotated[str, typer.Option(help="times real time, or max")] = "1",
     loop: Annotated[bool, typer.Option("--loop", help="begin again at the end")] = False,
+    size: Annotated[
+        str | None, typer.Option(metavar="WxH", help="pixels of the sensor, if the file is silent")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Play a recording into a running loop as if it were live."""
     from reflexarc.runtime.attach import attach_recording as feed
 
-    summary = feed(file, loop=to, stream=stream, speed=_speed(speed), repeat=loop)
-    print(summary.model_dump_json() if as_json else summary.line())
+    fed = feed(file, loop=to, stream=stream, speed=_speed(speed), repeat=loop, size=_size(size))
+    if as_json:
+        print(json.dumps(dataclasses.asdict(fed)))
+    else:
+        print(
+            f"{fed.events} events in {fed.duration_s:.2f} s ({fed.rate_hz / 1e6:.2f} M/s), "
+            f"{fed.dropped} dropped by the loop"
+        )
 
 
 @app.command()
@@ -196,6 +207,16 @@ def _speed(text: str) -> float | None:
     if not 0 < speed < 1e6:
         raise typer.BadParameter(f"--speed {text}: expected a number above 0, or max")
     return speed
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    """`--size` as (width, height)."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if not found:
+        raise typer.BadParameter(f"--size {text}: expected WIDTHxHEIGHT, such as 640x480")
+    return int(found[1]), int(found[2])
 
 
 def _message(error: TyperException) -> str:

@@ -9,7 +9,7 @@ import dataclasses
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -24,13 +24,16 @@ from reflexarc.runtime.files import write_atomic
 from reflexarc.runtime.latency import Latency, latency
 from reflexarc.runtime.link import RemotePlant, serve_world
 from reflexarc.runtime.loop import Loop, Tick
-from reflexarc.runtime.policy import NetworkPolicy, Policy
+from reflexarc.runtime.policy import NetworkPolicy
 from reflexarc.runtime.progress import RunProgress
-from reflexarc.runtime.record import Recorder
+from reflexarc.runtime.record import Recorder, RecordSummary
+from reflexarc.runtime.recording import Recording
 from reflexarc.runtime.report import write_report
 from reflexarc.runtime.scenario import Scenario
 from reflexarc.runtime.world import LocalPlant, NoPlant, Plant, Score
 from reflexarc.sensors.attached import AttachedSensor
+from reflexarc.sensors.base import Sensor
+from reflexarc.sensors.recorded import RecordedSensor
 
 #: "time": the whole duration; "task": the task ended (the pole fell); "gate": a safety stop.
 Ending = Literal["time", "task", "gate", "interrupted"]
@@ -141,34 +144,44 @@ def launch(
         ConfigError: something named does not exist or does not fit.
         LinkError: the world's process or the recorder's went away.
     """
-    _make_folder(out)
     recordings = {"network": record or out / "network.mcap"}
     recordings |= {name: out / f"{name}.mcap" for name in scenario.spec.baselines}
-    _make_folder(recordings["network"].parent)
+    for folder in (out, recordings["network"].parent):
+        _make_folder(folder)
     results: list[RunResult] = []
     for name, path in recordings.items():
-        results.append(run_policy(scenario, name, path, progress))
+        results.append(run_policy(scenario, name, path, progress, recordings["network"]))
         if results[-1].ended == "interrupted":
             break
     summary = _summarise(scenario, results, out)
-    write_report(out, {result.policy: Path(result.recording) for result in results}, summary)
+    opened = {result.policy: Recording.open(result.recording) for result in results}
+    write_report(out, opened, summary.model_dump())
     write_atomic(out / "summary.json", summary.model_dump_json(indent=2).encode() + b"\n")
     return summary
 
 
-def run_policy(scenario: Scenario, name: str, recording: Path, progress: RunProgress) -> RunResult:
-    """Run one policy, "network" or the name of a baseline, on a fresh world of the same seed."""
+def run_policy(
+    scenario: Scenario, name: str, recording: Path, progress: RunProgress, seen: Path
+) -> RunResult:
+    """Run one policy, "network" or the name of a baseline, on a fresh world of the same seed.
+
+    A baseline sees the attached streams again that the network saw, from its recording `seen`.
+    """
     spec = scenario.spec
     gate = scenario.make_gate()
+    live = name == "network"
     with ExitStack() as stack:
-        policy = _make_policy(scenario, name)
+        policy = scenario.make_policy() if live else scenario.make_baseline(name, spec.seed)
         plant = _make_plant(scenario, gate)
         stack.callback(plant.close)
-        sensors = [stack.enter_context(AttachedSensor(s, spec.name)) for s in spec.attach]
-        keeper = ScoreKeeper(scenario.make_score(spec.seed), progress)
-        recorder = stack.enter_context(Recorder(recording, scenario, name, score=keeper.score))
+        sensors = _attached(scenario) if live else _recorded(scenario, seen)
+        for sensor in sensors:
+            stack.enter_context(sensor)
+        score = scenario.make_score(spec.seed)
+        keeper = ScoreKeeper(score, progress)
+        recorder = stack.enter_context(Recorder(recording, scenario, name, score=score))
         loop = Loop(
-            _make_clock(scenario),
+            _make_clock(scenario, live),
             plant,
             policy,
             gate,
@@ -178,15 +191,9 @@ def run_policy(scenario: Scenario, name: str, recording: Path, progress: RunProg
         progress.start(name, scenario.ticks * spec.period_ns * 1e-9)
         ended = _drive(loop, scenario.ticks, keeper)
         recorded = recorder.close(policy)
-    result = _result(name, loop, keeper, ended, recorded.path, recorded.lost)
+    result = _result(name, loop, keeper, ended, recorded)
     progress.finish(_ending_text(result, keeper.text))
     return result
-
-
-def _make_policy(scenario: Scenario, name: str) -> Policy:
-    if name == "network":
-        return scenario.make_policy()
-    return scenario.make_baseline(name, scenario.spec.seed)
 
 
 def _make_plant(scenario: Scenario, gate: Gate) -> Plant:
@@ -207,6 +214,32 @@ def _make_plant(scenario: Scenario, gate: Gate) -> Plant:
     command = [sys.executable, "-m", "reflexarc", "world", str(scenario.document.source)]
     command += [f"--set={setting}" for setting in scenario.settings]
     return RemotePlant.spawn([*command, "--endpoint", endpoint, "--once"], endpoint, **link)
+
+
+def _attached(scenario: Scenario) -> Sequence[Sensor]:
+    """Where other processes may feed streams into the loop."""
+    spec = scenario.spec
+    return [
+        AttachedSensor(
+            spec.name,
+            stream=attach.stream,
+            width=attach.width,
+            height=attach.height,
+            wait=spec.mode == "lockstep",
+        )
+        for attach in spec.attach
+    ]
+
+
+def _recorded(scenario: Scenario, seen: Path) -> Sequence[Sensor]:
+    """The attached streams as the recording `seen` has them."""
+    if not scenario.spec.attach:
+        return []
+    recording = Recording.open(seen)
+    return [
+        RecordedSensor(attach.stream, Schema.EVENTS, recording.batches(attach.stream))
+        for attach in scenario.spec.attach
+    ]
 
 
 def world_endpoint(name: str) -> str:
@@ -233,9 +266,12 @@ def serve(scenario: Scenario, endpoint: str | None, once: bool) -> None:
         going = going and not once
 
 
-def _make_clock(scenario: Scenario) -> Clock:
-    make = LockstepClock if scenario.spec.mode == "lockstep" else WallClock
-    return make(scenario.spec.period_ns)
+def _make_clock(scenario: Scenario, live: bool) -> Clock:
+    """Wall time only where something else runs in it: a recorded stream has no reason to wait."""
+    spec = scenario.spec
+    again = bool(spec.attach) and not live
+    make = WallClock if spec.mode == "wall" and not again else LockstepClock
+    return make(spec.period_ns)
 
 
 def _drive(loop: Loop, ticks: int, keeper: ScoreKeeper) -> Ending:
@@ -264,7 +300,7 @@ def _no_collector() -> Iterator[None]:
 
 
 def _result(
-    name: str, loop: Loop, keeper: ScoreKeeper, ended: Ending, recording: Path, lost: int
+    name: str, loop: Loop, keeper: ScoreKeeper, ended: Ending, recorded: RecordSummary
 ) -> RunResult:
     score = keeper.score
     work = loop.policy.program.counters() if isinstance(loop.policy, NetworkPolicy) else None
@@ -278,8 +314,8 @@ def _result(
         ticks=loop.ticks,
         overruns=loop.clock.overruns,
         latency=latency(loop.durations_ns),
-        recording=str(recording),
-        lost=lost,
+        recording=str(recorded.path),
+        lost=recorded.lost,
         **({} if work is None else dataclasses.asdict(work)),
     )
 

@@ -65,9 +65,15 @@ def serve_world(
 
     What the world raises is raised here too, after the loop was told.
     """
-    with WorldServer(world, endpoint, period_ns, mode, digest=digest) as server, _signals(server):
-        server.run()
-        return not server.stopped
+    try:
+        with (
+            WorldServer(world, endpoint, period_ns, mode, digest=digest) as server,
+            _signals(server),
+        ):
+            server.run()
+            return not server.stopped
+    finally:
+        world.close()
 
 
 @contextmanager
@@ -221,11 +227,10 @@ class WorldServer:
         return fits
 
     def close(self) -> None:
-        """Close the link and the world. May be called twice."""
+        """Close the link; the world stays open. May be called twice."""
         self._pair.close()
         if self._publisher is not None:
             self._publisher.close()
-        self._world.close()
 
     def __enter__(self) -> Self:
         return self
@@ -248,7 +253,8 @@ def _events_endpoint(endpoint: str) -> str:
 
 
 def _command_batch(command: FloatArray, until_ns: int) -> Batch:
-    return Batch("command", Schema.COMMAND, command, until_ns, until_ns)
+    # A copy, because a batch freezes its values and the caller may want to reuse the array.
+    return Batch("command", Schema.COMMAND, command.copy(), until_ns, until_ns)
 
 
 class RemotePlant(Plant):

@@ -37,6 +37,12 @@ MAX_WEIGHTS = 2**30
 _DEFAULTS = {"v_reset": 0.0, "w_in": 1.0}
 _POSITIVE = {"tau", "tau_syn", "tau_mem"}
 
+#: NIR's types that this release runs, for messages, and those that it does not run yet.
+_RUN = ", ".join(("Input", "Output", "Linear", "Affine", "Delay", *NEURON_PARAMETERS))
+_LATER = frozenset(
+    ["NIRGraph", "Conv1d", "Conv2d", "SumPool2d", "AvgPool2d", "Flatten", "Scale", "Threshold"]
+)
+
 RawNodes = Mapping[str, Mapping[str, Any]]
 
 
@@ -128,12 +134,13 @@ def _draft(name: str, raw: Mapping[str, Any], source: str) -> _Draft:
             _read_neurons(draft, raw, NEURON_PARAMETERS[cast(NeuronKind, kind)])
         case "":
             draft.fail("type", "is missing; every node needs one")
-        case other:
-            known = ", ".join(("Input", "Output", "Linear", "Affine", "Delay", *NEURON_PARAMETERS))
+        case other if other in _LATER:
             raise UnsupportedError(
-                f"{source}: node '{name}': type {other} comes with the next release; "
-                f"this one runs {known}"
+                f"{source}: node '{name}': {other} comes with the next release; "
+                f"this one runs {_RUN}"
             )
+        case other:
+            draft.fail("type", f"'{other}' is not a NIR type; this release runs {_RUN}")
     return draft
 
 

@@ -27,7 +27,7 @@ from reflexarc.actuators.decoders import DecoderSpec, make_decoder
 from reflexarc.actuators.gate import Gate, GateSpec
 from reflexarc.runtime.backends import compile_network
 from reflexarc.runtime.config import Document, Strict, apply_setting, read_yaml
-from reflexarc.runtime.errors import ConfigError, MissingFileError
+from reflexarc.runtime.errors import ConfigError, MissingFileError, MissingPartError
 from reflexarc.runtime.network import Input, Network, Output
 from reflexarc.runtime.policy import ConventionalPolicy, NetworkPolicy, Policy
 from reflexarc.runtime.sidecar import load
@@ -57,6 +57,17 @@ class WorldSpec(PartSpec):
     process: Literal["loop", "own", "served"] = "loop"
 
 
+class AttachSpec(Strict):
+    """A stream of camera events that other processes feed with `reflexarc attach`.
+
+    `width` and `height` are of the largest sensor that may feed it, in pixels.
+    """
+
+    stream: Stream
+    width: int = Field(ge=1, le=65535)
+    height: int = Field(ge=1, le=65535)
+
+
 class ScenarioSpec(Strict):
     """Everything `scenario.yaml` may say."""
 
@@ -68,8 +79,7 @@ class ScenarioSpec(Strict):
     seed: int = Field(default=0, ge=0, lt=2**32)
     learning: bool = True
     world: WorldSpec | None = None
-    #: Streams of camera events that other processes may feed with `reflexarc attach`.
-    attach: list[Stream] = Field(default_factory=list)
+    attach: list[AttachSpec] = Field(default_factory=list)
     network: str
     encoders: list[Annotated[EncoderSpec, Field(discriminator="kind")]] = Field(min_length=1)
     decoders: list[Annotated[DecoderSpec, Field(discriminator="kind")]] = Field(min_length=1)
@@ -272,7 +282,13 @@ class Scenario:
 
     def _make(self, kind: type[PartT], part: PartSpec, at: tuple[str, ...], seed: int) -> PartT:
         made, config = self._config(kind, part, at)
-        made_part: PartT = made(config, seed)
+        try:
+            made_part: PartT = made(config, seed)
+        except ImportError as error:
+            raise MissingPartError(
+                f"{self.spec.name}: {part.code} needs {error.name}, which is not installed; "
+                "'reflexarc doctor' says how to get it"
+            ) from None
         return made_part
 
     def _config(self, kind: type[PartT], part: PartSpec, at: tuple[str, ...]) -> tuple[Any, Strict]:
@@ -287,22 +303,32 @@ class Scenario:
         return found, config
 
     def _module(self, file: str, at: tuple[str, ...]) -> ModuleType:
-        """The scenario's own module `file`: by its full name if shipped, else from its path."""
+        """The scenario's own module `file`, imported."""
         path = self.folder / file
         if not path.is_file():
             self.document.fail((*at, "code"), f"there is no {file} beside scenario.yaml")
-        if self.folder.parent == SHIPPED:
-            return importlib.import_module(f"reflexarc.scenarios.{self.folder.name}.{path.stem}")
-        name = f"reflexarc_scenario.{self.folder.name}.{path.stem}"
-        if name in sys.modules and sys.modules[name].__file__ == str(path):
-            return sys.modules[name]
-        module_spec = importlib.util.spec_from_file_location(name, path)
-        assert module_spec is not None
-        assert module_spec.loader is not None
-        module = importlib.util.module_from_spec(module_spec)
-        sys.modules[name] = module
-        module_spec.loader.exec_module(module)
-        return module
+        try:
+            return _import(path)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            self.document.fail((*at, "code"), f"{file} cannot be imported: {reason}")
+
+
+def _import(path: Path) -> ModuleType:
+    """A scenario's module: by its full name if it is shipped, else from its path."""
+    folder = path.parent
+    if folder.parent == SHIPPED:
+        return importlib.import_module(f"reflexarc.scenarios.{folder.name}.{path.stem}")
+    name = f"reflexarc_scenario.{folder.name}.{path.stem}"
+    if name in sys.modules and sys.modules[name].__file__ == str(path):
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sys.modules[name] = module
+    return module
 
 
 #: Where the shipped scenarios are.

@@ -208,7 +208,6 @@ def bad_inputs(now_ns: int) -> list[PortValues]:
         spikes((now_ns, 2)),
         spikes((now_ns - 1, 0)),
         spikes((now_ns + TICK_NS, 0)),
-        spikes((now_ns + 5, 0), (now_ns + 4, 0)),
     ]
 
 

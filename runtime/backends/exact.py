@@ -70,6 +70,10 @@ class ExactProgram(Program):
         self._network = network
         self._engine, self._wiring = build_engine(network)
         self._levels = {port.name: np.zeros(port.size) for port in network.inputs()}
+        self._ports = network.outputs()
+        self._spiking = frozenset(
+            port.name for port in self._ports if network.is_spiking(port.name)
+        )
 
     def step(self, until_ns: int, inputs: PortValues) -> dict[str, Array]:
         """Advance to `until_ns`; see `reflexarc.runtime.backends.base`.
@@ -97,7 +101,7 @@ class ExactProgram(Program):
             frac = np.where(t_ns == now_ns, now_frac, 0.0)
             self._send(exact.DIRAC, name, (t_ns, frac), values["i"].astype(np.int64), area)
         emitted = self._advance((until_ns, 0.0), frozenset())
-        return {port.name: self._step_output(port, emitted) for port in self._network.outputs()}
+        return {port.name: self._step_output(port, emitted) for port in self._ports}
 
     def run(
         self,
@@ -123,6 +127,7 @@ class ExactProgram(Program):
         if not (np.isfinite(until_s) and until_s >= 0):
             raise ConfigError(f"until_s: {until_s} must be finite and not negative")
         self._check_run(inputs, until_s, probes, record)
+        arriving = [port.name for port in self._ports if port.name not in self._wiring.shown]
         start = self._engine.now
         self._set_levels({})
         for name, drives in inputs.items():
@@ -130,7 +135,7 @@ class ExactProgram(Program):
                 self._send_drive(name, drive, until_s)
         emitted, voltages = self._advance_by_probes(start, until_s, probes, frozenset(record))
         return Run(
-            spikes={name: self._spikes(name, emitted, start) for name in self._spiking(record)},
+            spikes={name: self._spikes(name, emitted, start) for name in [*arriving, *record]},
             probes=voltages,
             outputs={
                 port: self._voltage(layer)[None] for port, layer in self._wiring.shown.items()
@@ -217,13 +222,13 @@ class ExactProgram(Program):
         """Make `levels` the vectors held from now on. A current that stays costs nothing."""
         ns, frac = self._engine.now
         for name, old in self._levels.items():
-            new = levels.get(name, 0.0)
-            changed = np.flatnonzero(new != old)
+            new = np.array(np.broadcast_to(levels.get(name, 0.0), old.shape))
+            (changed,) = (new != old).nonzero()
             if not len(changed):
                 continue
-            self._levels[name] = np.array(np.broadcast_to(new, old.shape))
+            self._levels[name] = new
             index = np.concatenate([changed, changed])
-            value = np.concatenate([-old[changed], self._levels[name][changed]])
+            value = np.concatenate([-old[changed], new[changed]])
             at = np.full(len(index), ns), np.full(len(index), frac)
             self._send(exact.CURRENT, name, at, index, value)
 
@@ -281,17 +286,13 @@ class ExactProgram(Program):
                 f"{self._network.source}: neuron {i} of layer '{name}' fires without end at "
                 f"{self._engine.now[0]} ns; weaken its input or lower v_reset"
             )
+        if len(emitted) < 2:
+            return emitted
         at = emitted["at"]
         return emitted[np.lexsort((emitted["unit"], at["frac"], at["ns"]))]
 
     def _voltage(self, layer: str) -> FloatArray:
         return self._engine.voltage(*self._wiring.units_of(layer))
-
-    def _spiking(self, record: Sequence[str]) -> list[str]:
-        ports = [
-            port.name for port in self._network.outputs() if port.name not in self._wiring.shown
-        ]
-        return [*ports, *record]
 
     def _of(self, name: str, emitted: Array) -> tuple[Array, Array]:
         """What a layer or port emitted, and the index of the neuron or element."""
@@ -307,7 +308,7 @@ class ExactProgram(Program):
         if port.name in self._wiring.shown:
             return self._voltage(self._wiring.shown[port.name])
         own, index = self._of(port.name, emitted)
-        if not self._network.is_spiking(port.name):
+        if port.name not in self._spiking:
             return np.bincount(index, own["area"], minlength=port.size)
         spikes = np.empty(len(own), SPIKE)
         spikes["t_ns"], spikes["i"] = own["at"]["ns"], index

@@ -56,6 +56,7 @@ def test_the_oldest_events_give_way_and_are_counted_once():
     assert taken["t"].tolist() == [5, 6, 7]
     assert dropped == 4
     assert events_ring.pop_all()[1] == 0
+    assert events_ring.lost == 4
 
 
 @given(st.integers(1, 7), st.lists(st.one_of(st.integers(0, 9), st.none()), max_size=30))

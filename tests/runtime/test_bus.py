@@ -71,6 +71,19 @@ def test_a_runtime_directory_that_others_can_enter_is_refused(tmp_path, monkeypa
         runtime_dir("robot")
 
 
+def test_a_runtime_directory_that_cannot_be_made_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    (tmp_path / "reflexarc").touch()
+    with pytest.raises(ConfigError, match="reflexarc: cannot be made: File exists"):
+        runtime_dir("robot")
+
+
+def test_a_lock_behind_a_link_is_refused(endpoint, tmp_path):
+    (tmp_path / "socket.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError, match="lock: cannot be made"):
+        Claim(endpoint)
+
+
 def test_a_runtime_directory_behind_a_link_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     (tmp_path / "elsewhere").mkdir(mode=0o700)

@@ -4,6 +4,7 @@ import select
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
@@ -14,7 +15,7 @@ from reflexarc.runtime import link
 from reflexarc.runtime.batch import Batch, Schema
 from reflexarc.runtime.bus import Control, Pair
 from reflexarc.runtime.clock import monotonic_ns
-from reflexarc.runtime.errors import ConfigError, LinkError
+from reflexarc.runtime.errors import ConfigError, LinkError, ReflexarcError
 from reflexarc.runtime.link import RemotePlant, WorldServer
 from reflexarc.runtime.wire import encode
 from reflexarc.runtime.world import LocalPlant
@@ -28,6 +29,27 @@ REST = np.zeros(2)
 @pytest.fixture
 def endpoint(tmp_path):
     return f"ipc://{tmp_path}/world"
+
+
+@contextmanager
+def served(endpoint, mode="lockstep"):
+    """A server in a thread, and the list of what it failed with."""
+    failures = []
+
+    def run_server():
+        try:
+            server.run()
+        except ReflexarcError as error:
+            failures.append(str(error))
+
+    server = WorldServer(Oscillator(), endpoint, PERIOD_NS, mode, digest="d1")
+    thread = Thread(target=run_server)
+    thread.start()
+    yield server, failures
+    server.stop()
+    thread.join(10)
+    assert not thread.is_alive()
+    server.close()
 
 
 def argv(endpoint, mode, *more, period_ns=PERIOD_NS):
@@ -68,6 +90,26 @@ def test_a_remote_world_gives_the_bytes_of_a_local_one(endpoint):
     assert remote_frames == run(local, 200)
     assert plant.malformed == 0
     assert plant._process.returncode == 0
+
+
+@pytest.mark.parametrize("mode", ["lockstep", "wall"])
+def test_a_command_stays_the_array_of_who_gave_it(endpoint, mode):
+    command = np.array([1.0, 2.0])
+    with served(endpoint, mode):
+        plant = RemotePlant.connect(endpoint, rest=REST, period_ns=PERIOD_NS, mode=mode)
+        plant.observe(0)
+        plant.act(command)
+        plant.observe(PERIOD_NS)
+        command[0] = 3.0
+        plant.close()
+
+
+def test_serving_closes_the_world_whatever_happens():
+    world, closed = Oscillator(), []
+    world.close = lambda: closed.append(True)
+    with pytest.raises(ConfigError, match="not an endpoint"):
+        link.serve_world(world, "nowhere", PERIOD_NS, "lockstep")
+    assert closed == [True]
 
 
 def test_in_wall_time_observing_gives_what_has_come_under_the_newest_command(endpoint):
@@ -112,8 +154,10 @@ def test_the_loop_notices_that_its_world_was_killed(endpoint, mode):
     plant.close()
 
 
-@pytest.mark.parametrize("mode", ["lockstep", "wall"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("mode", "number"),
+    [("lockstep", signal.SIGTERM), ("wall", signal.SIGTERM), ("wall", signal.SIGINT)],
+)
 def test_a_world_that_is_asked_to_stop_says_so(endpoint, mode, number):
     plant = spawn(endpoint, mode)
     plant.observe(0)
@@ -190,53 +234,32 @@ def test_nobody_there_is_a_link_error(endpoint):
     ],
 )
 def test_two_sides_that_do_not_fit_are_told_apart(endpoint, change, reason):
-    with pytest.raises(ConfigError, match=reason):
-        spawn(endpoint, "lockstep", **change)
-
-
-def serve(endpoint, mode="lockstep"):
-    server = WorldServer(Oscillator(), endpoint, PERIOD_NS, mode)
-    thread = Thread(target=server.run)
-    thread.start()
-    return server, thread
+    options = {"rest": REST, "period_ns": PERIOD_NS, "mode": "lockstep", "digest": "d1", **change}
+    with served(endpoint), pytest.raises(ConfigError, match=reason):
+        RemotePlant.connect(endpoint, **options)
 
 
 HELLO = Control(op="hello", details={"mode": "lockstep", "period_ns": PERIOD_NS})
 
 
 def test_a_world_counts_frames_that_are_none_and_goes_on(endpoint):
-    server, thread = serve(endpoint)
-    with Pair(endpoint, bind=False) as pair:
+    with served(endpoint) as (server, _), Pair(endpoint, bind=False) as pair:
         pair.greet(HELLO, 5)
         pair._socket.send(b"not a frame")
         pair.send(Batch("control", Schema.CONTROL, np.frombuffer(b'{"op": "dance"}', np.uint8)))
         pair.send(Batch("command", Schema.COMMAND, np.zeros(3)))
         pair.send(Batch("command", Schema.COMMAND, np.zeros(2), 0, PERIOD_NS))
-        streams = [pair.receive(5).stream for _ in range(3)]
+        assert [pair.receive(5).stream for _ in range(3)] == ["camera", "truth", "command"]
+        assert server.malformed == 3
         pair.send(Control(op="bye"))
-        thread.join()
-    server.close()
-    assert streams == ["camera", "truth", "command"]
-    assert server.malformed == 3
 
 
-def test_another_protocol_is_refused(endpoint):
-    failed = []
-
-    def run_server():
-        try:
-            server.run()
-        except ConfigError as error:
-            failed.append(str(error))
-
-    server = WorldServer(Oscillator(), endpoint, PERIOD_NS, "lockstep")
-    thread = Thread(target=run_server)
-    thread.start()
-    with Pair(endpoint, bind=False) as pair, pytest.raises(ConfigError, match="protocol 99"):
-        pair.greet(HELLO.model_copy(update={"protocol": 99}), 5)
-    thread.join()
-    server.close()
-    assert "protocol 99" in failed[0]
+def test_another_protocol_is_refused_and_both_sides_say_so(endpoint):
+    with served(endpoint) as (_, failures), Pair(endpoint, bind=False) as pair:
+        with pytest.raises(ConfigError, match="protocol 99"):
+            pair.greet(HELLO.model_copy(update={"protocol": 99}), 5)
+        until(lambda: failures)
+    assert "protocol 99" in failures[0]
 
 
 def test_an_endpoint_has_one_world(endpoint):
@@ -248,11 +271,9 @@ def test_an_endpoint_has_one_world(endpoint):
 
 
 def test_a_stopped_server_returns(endpoint):
-    server, thread = serve(endpoint, "wall")
-    server.stop()
-    thread.join(10)
-    assert not thread.is_alive()
-    server.close()
+    with served(endpoint, "wall") as (_, failures):
+        pass
+    assert failures == []
 
 
 def test_a_world_gives_up_when_no_loop_comes(endpoint, monkeypatch):

@@ -102,6 +102,12 @@ def test_a_long_step_is_cut_without_loss():
     assert np.array_equal(whole.step(2500 * MS, level)["out"], np.concatenate(expected))
 
 
+def test_spikes_out_of_order_are_refused():
+    program = ClockedBackend().compile(three_neurons(), dt_s=1e-3)
+    with pytest.raises(ValueError, match="must ascend"):
+        program.step(MS, {"input": np.array([(5, 0), (4, 0)], SPIKE)})
+
+
 def test_non_finite_values_are_refused():
     program = ClockedBackend().compile(three_neurons(), dt_s=1e-3)
     with pytest.raises(ValueError, match="must be finite"):

@@ -1,0 +1,201 @@
+"""Feeding a running loop from another process.
+
+`Feeder` is the sending end of `reflexarc.sensors.attached.AttachedSensor`: any process that has
+camera events may use it. `attach_recording` feeds it with a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from reflexarc.runtime.batch import Array, Batch, Schema
+from reflexarc.runtime.bus import Control, Pair, attach_endpoint, socket_path
+from reflexarc.runtime.clock import WallClock, monotonic_ns
+from reflexarc.runtime.errors import LinkError
+from reflexarc.runtime.wire import max_count
+from reflexarc.sensors.recording import RecordingReader, RecordingSensor, play
+
+#: A paced recording is sent in steps of this length.
+STEP_NS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """What became of a stream that was fed.
+
+    Attributes:
+        events: sent to the loop.
+        dropped: of these, how many the loop lost because it was slower.
+        duration_s: from the first to the last.
+    """
+
+    events: int
+    dropped: int
+    duration_s: float
+
+    @property
+    def rate_hz(self) -> float:
+        """Events a second."""
+        return self.events / self.duration_s if self.duration_s > 0 else 0.0
+
+
+class Feeder:
+    """Sends one stream of camera events into a running loop. Close it, or use it as a context.
+
+    A paced feeder may run ahead of a loop in real time, which then loses the oldest events; one
+    that is not paced is held back so that none is lost.
+    """
+
+    def __init__(
+        self,
+        loop: str,
+        *,
+        stream: str = "camera",
+        size: tuple[int, int],
+        paced: bool,
+        timeout_s: float = 10.0,
+    ) -> None:
+        """Attach to the loop named `loop`; `size` is (width, height) of the sensor.
+
+        `timeout_s` limits each wait. Raises LinkError (no such loop, or it does not answer) and
+        ConfigError (the loop refuses).
+        """
+        self.events = 0
+        self._stream, self._timeout_s = stream, timeout_s
+        self._epoch, self._seq = monotonic_ns(), 0
+        endpoint = attach_endpoint(loop, stream)
+        _require_loop(loop, endpoint)
+        self._pair = Pair(endpoint, bind=False)
+        hello = Control(
+            op="hello",
+            streams={stream: Schema.EVENTS.name},
+            details={"width": size[0], "height": size[1], "paced": int(paced)},
+        )
+        try:
+            self._credit = self._pair.greet(hello, timeout_s).count
+        except BaseException:
+            self._pair.close()
+            raise
+
+    def send(self, events: Array) -> None:
+        """Send `events`, shape (n,), dtype EVENT, as fast as the loop gives credit.
+
+        Times are microseconds since the stream's begin and never decrease, also from call to
+        call. Raises LinkError: the loop is gone, or gave no credit in time.
+        """
+        while len(events):
+            self._take_credit()
+            part = events[: min(self._credit, max_count(Schema.EVENTS))]
+            events = events[len(part) :]
+            batch = Batch(
+                stream=self._stream,
+                schema=Schema.EVENTS,
+                values=part,
+                t_first_ns=int(part["t"][0]) * 1000,
+                t_last_ns=int(part["t"][-1]) * 1000,
+                seq=self._seq,
+                epoch=self._epoch,
+            )
+            self._pair.send(batch, self._timeout_s)
+            self._seq += 1
+            self._credit -= len(part)
+            self.events += len(part)
+
+    def finish(self) -> int:
+        """End the stream; how many of its events the loop lost. Raises LinkError."""
+        self._pair.send(Control(op="end"), self._timeout_s)
+        while True:
+            message = self._answer()
+            if message.op == "bye":
+                return message.count
+
+    def _take_credit(self) -> None:
+        """Take the credit that has come; wait for some where there is none."""
+        while (message := self._pair.receive() if self._credit else self._answer()) is not None:
+            if isinstance(message, Control) and message.op == "credit":
+                self._credit += message.count
+            elif isinstance(message, Control) and message.op == "bye":
+                raise LinkError(f"{self._pair.endpoint}: {message.text}")
+
+    def _answer(self) -> Control:
+        message = self._pair.receive(self._timeout_s)
+        if not isinstance(message, Control):
+            raise LinkError(
+                f"{self._pair.endpoint}: the loop took nothing for {self._timeout_s:g} s"
+            )
+        return message
+
+    def close(self) -> None:
+        """Let go of the loop. May be called twice."""
+        self._pair.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _require_loop(loop: str, endpoint: str) -> None:
+    socket = socket_path(endpoint)
+    if socket is None or socket.exists():
+        return
+    waiting = sorted(
+        path.name.removeprefix("attach-")
+        for path in socket.parent.glob("attach-*")
+        if path.is_socket()
+    )
+    streams = f"it waits for: {', '.join(waiting)}" if waiting else "start it first"
+    stream = socket.name.removeprefix("attach-")
+    raise LinkError(f"no loop '{loop}' waits for stream '{stream}'; {streams}")
+
+
+def attach_recording(
+    path: Path | str,
+    *,
+    loop: str,
+    stream: str = "camera",
+    speed: float | None = 1.0,
+    repeat: bool = False,
+    size: tuple[int, int] | None = None,
+    timeout_s: float = 10.0,
+) -> Fed:
+    """Play the recording at `path` into the running loop named `loop`.
+
+    It is paced by its own timestamps, divided by `speed`; with None it goes as fast as the loop
+    takes it. With `repeat` it starts again for ever; Ctrl-C ends it cleanly. `size` is (width,
+    height) for files that do not say. Raises ConfigError (file, speed, the loop refuses) and
+    LinkError (no such loop, it went away, or took nothing for `timeout_s`).
+    """
+    reader = RecordingReader(path, size=size)
+    chunks = play(reader, repeat=repeat)
+    if speed is not None:
+        sensor = RecordingSensor(reader, stream=stream, speed=speed, repeat=repeat)
+        chunks = _paced(sensor)
+    with Feeder(
+        loop,
+        stream=stream,
+        size=(reader.width, reader.height),
+        paced=speed is not None,
+        timeout_s=timeout_s,
+    ) as feeder:
+        start_ns = monotonic_ns()
+        with suppress(KeyboardInterrupt):
+            for chunk in chunks:
+                feeder.send(chunk)
+        duration_s = (monotonic_ns() - start_ns) * 1e-9
+        dropped = feeder.finish()
+    return Fed(feeder.events, dropped, duration_s)
+
+
+def _paced(sensor: RecordingSensor) -> Iterator[Array]:
+    """The events of `sensor` when they are due, in steps of `STEP_NS`."""
+    clock = WallClock(STEP_NS)
+    clock.start()
+    while not sensor.ended:
+        yield sensor.read(clock.now_ns).values
+        clock.wait()

@@ -1,0 +1,154 @@
+import subprocess
+import sys
+from pathlib import Path
+from threading import Thread
+
+import faery
+import numpy as np
+import pytest
+
+from reflexarc.runtime.attach import Fed, attach_recording
+from reflexarc.runtime.batch import EVENT
+from reflexarc.runtime.clock import LockstepClock, WallClock
+from reflexarc.runtime.errors import ConfigError, LinkError, MissingFileError
+from reflexarc.sensors.attached import AttachedSensor
+from reflexarc.sensors.recording import RecordingReader, RecordingSensor
+
+SIZE = {"width": 64, "height": 48}
+SHARED = Path(__file__).parents[3] / "shared" / "events"
+
+
+@pytest.fixture(autouse=True)
+def private_runtime_dir(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+
+
+@pytest.fixture
+def recording(tmp_path):
+    random = np.random.default_rng(3)
+    events = np.zeros(3000, EVENT)
+    events["t"] = 5000 + np.sort(random.integers(0, 100_000, 3000))
+    events["x"], events["y"] = random.integers(0, 48, (2, 3000))
+    path = tmp_path / "sample.raw"
+    faery.events_stream_from_array(events, dimensions=(64, 48)).to_file(path)
+    return path
+
+
+def attach(path, **options):
+    """The feeding side in a thread; its summary or error is in `outcome`."""
+
+    def run():
+        try:
+            thread.outcome = attach_recording(path, loop="robot", **options)
+        except (ConfigError, LinkError) as error:
+            thread.outcome = error
+
+    thread = Thread(target=run)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("speed", [None, 4.0])
+def test_in_lockstep_an_attached_recording_equals_one_in_the_loop(recording, speed):
+    clock = LockstepClock(1_000_000)
+    with (
+        RecordingSensor(RecordingReader(recording), speed=speed or 1.0) as local,
+        AttachedSensor("robot", wait=True, capacity=500, **SIZE) as attached,
+    ):
+        feeder = attach(recording, speed=speed)
+        while not local.ended:
+            expected, got = local.read(clock.now_ns), attached.read(clock.now_ns)
+            assert got.values.tobytes() == expected.values.tobytes()
+            assert (got.seq, got.t_first_ns, got.t_last_ns) == (
+                expected.seq,
+                expected.t_first_ns,
+                expected.t_last_ns,
+            )
+            clock.wait()
+        feeder.join()
+    assert (feeder.outcome.events, feeder.outcome.dropped) == (3000, 0)
+
+
+def test_in_real_time_the_recording_keeps_its_pace(recording):
+    clock = WallClock(2_000_000)
+    values = []
+    with AttachedSensor("robot", **SIZE) as sensor:
+        feeder = attach(recording, speed=1.0)
+        clock.start()
+        while feeder.is_alive():
+            values.append(sensor.read(clock.now_ns).values)
+            clock.wait()
+        values.append(sensor.read(clock.now_ns).values)
+    t_us = np.concatenate(values)["t"].astype(np.int64)
+    assert (feeder.outcome.events, feeder.outcome.dropped, len(t_us)) == (3000, 0, 3000)
+    assert feeder.outcome.duration_s >= 0.0999
+    assert (np.diff(t_us) >= 0).all()
+
+
+def test_a_recording_comes_from_another_process(recording):
+    code = (
+        "import sys; from reflexarc.runtime.attach import attach_recording; "
+        "fed = attach_recording(sys.argv[1], loop='robot', speed=None); "
+        "print(fed.events, fed.dropped)"
+    )
+    with AttachedSensor("robot", wait=True, **SIZE) as sensor:
+        feeder = subprocess.Popen(
+            [sys.executable, "-c", code, str(recording)], stdout=subprocess.PIPE, text=True
+        )
+        batch = sensor.read(10**9)
+        assert feeder.communicate(timeout=20)[0] == "3000 0\n"
+    assert len(batch.values) == 3000
+    np.testing.assert_array_equal(
+        batch.values, RecordingSensor(RecordingReader(recording)).read(10**9).values
+    )
+
+
+def test_no_such_loop_is_one_clear_line(recording):
+    with pytest.raises(LinkError, match="no loop 'robot' waits for stream 'camera'; start it"):
+        attach_recording(recording, loop="robot")
+    with (
+        AttachedSensor("robot", **SIZE),
+        pytest.raises(LinkError, match="stream 'left'; it waits for: camera"),
+    ):
+        attach_recording(recording, loop="robot", stream="left")
+
+
+def test_wrong_arguments_are_refused_before_anything_is_sent(recording, tmp_path):
+    with pytest.raises(MissingFileError):
+        attach_recording(tmp_path / "absent.raw", loop="robot")
+    with pytest.raises(ConfigError, match="speed -1"):
+        attach_recording(recording, loop="robot", speed=-1.0)
+    with pytest.raises(ConfigError, match="name 'A'"):
+        attach_recording(recording, loop="A")
+    with pytest.raises(ConfigError, match="stream 'CAM'"):
+        attach_recording(recording, loop="robot", stream="CAM")
+
+
+def test_a_larger_sensor_is_refused(recording):
+    with (
+        AttachedSensor("robot", width=32, height=32),
+        pytest.raises(ConfigError, match="64x48 pixels, the loop's 32x32"),
+    ):
+        attach_recording(recording, loop="robot")
+
+
+def test_a_repeated_recording_goes_on_until_the_loop_ends(recording):
+    with AttachedSensor("robot", wait=True, capacity=1000, **SIZE) as sensor:
+        feeder = attach(recording, speed=None, repeat=True)
+        assert len(sensor.read(250_000_000).values) > 6000
+    feeder.join()
+    assert isinstance(feeder.outcome, LinkError)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no shared recordings here")
+def test_a_recording_of_others_arrives_whole():
+    with AttachedSensor("robot", wait=True, width=346, height=260) as sensor:
+        feeder = attach(SHARED / "davis346.aedat4", speed=None)
+        counts = [len(sensor.read(tick * 10_000_000).values) for tick in range(240)]
+        feeder.join()
+    assert sum(counts) == feeder.outcome.events == 78830
+
+
+def test_the_rate_is_events_over_time():
+    assert Fed(100, 0, 0.5).rate_hz == 200
+    assert Fed(0, 0, 0.0).rate_hz == 0

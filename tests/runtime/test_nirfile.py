@@ -1,0 +1,329 @@
+"""Reading and writing .nir files: old files, malformed files, what `nir` accepts."""
+
+import warnings
+from itertools import pairwise
+from pathlib import Path
+
+import h5py
+import nir
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reflexarc.runtime import nirfile
+from reflexarc.runtime.errors import (
+    ConfigError,
+    GraphError,
+    MissingFileError,
+    ReflexarcError,
+    UnsupportedError,
+)
+from reflexarc.runtime.network import Delay, Input, Linear, Network, Neurons, Output
+
+GRAPHS = Path(__file__).resolve().parents[3] / "shared/nir/graphs"
+LIF = {"tau": [0.01], "r": [1.0], "v_leak": [0.0], "v_threshold": [1.0], "v_reset": [0.0]}
+
+
+def chain(**changes):
+    """In -> w -> n -> out as raw nodes; a change replaces or (None) removes a parameter."""
+    nodes = {
+        "in": {"type": "Input", "shape": [2]},
+        "w": {"type": "Linear", "weight": [[1.0, 2.0]]},
+        "n": {"type": "LIF", **LIF},
+        "out": {"type": "Output", "shape": [1]},
+    }
+    for place, value in changes.items():
+        name, parameter = place.split("__")
+        nodes[name][parameter] = value
+    return nodes
+
+
+EDGES = [("in", "w"), ("w", "n"), ("n", "out")]
+
+
+def put(path, nodes, edges=EDGES):
+    """Write raw nodes as a .nir file."""
+    with h5py.File(path, "w") as file:
+        graph = file.create_group("node")
+        graph["type"] = "NIRGraph"
+        graph.create_dataset("edges", data=np.array(edges, object), dtype=h5py.string_dtype())
+        group = graph.create_group("nodes")
+        for name, values in nodes.items():
+            node = group.create_group(name)
+            for key, value in values.items():
+                if value is not None:
+                    node[key] = value
+    return path
+
+
+def read(tmp_path, nodes, edges=EDGES):
+    return nirfile.read(put(tmp_path / "g.nir", nodes, edges))
+
+
+def test_nodes_and_edges_keep_their_names(tmp_path):
+    nodes = chain()
+    nodes["n.lif"] = nodes.pop("n")
+    network = read(tmp_path, nodes, [("n.lif", "out"), ("in", "w"), ("w", "n.lif")])
+    assert set(network.nodes) == {"in", "w", "n.lif", "out"}
+    assert ("w", "n.lif") in network.edges
+    assert network.nodes["n.lif"].parameters["tau"].tolist() == [0.01]
+    assert not network.nodes["w"].weight.flags.writeable
+
+
+# Old files.
+
+
+def test_scalars_take_the_size_of_their_neighbours(tmp_path):
+    scalars = {f"n__{name}": value[0] for name, value in LIF.items()}
+    nodes = chain(**scalars, w__weight=np.ones((3, 2)), out__shape=[3])
+    with pytest.warns(UserWarning, match=r"node 'n': scalar parameters are spread over \(3,\)"):
+        network = read(tmp_path, nodes)
+    assert network.nodes["n"].size == 3
+    assert network.nodes["n"].parameters["tau"].tolist() == [0.01] * 3
+
+
+def test_scalars_take_a_size_through_other_scalars(tmp_path):
+    scalars = {name: value[0] for name, value in LIF.items()}
+    nodes = {
+        "in": {"type": "Input", "shape": [4]},
+        "a": {"type": "LIF", **scalars},
+        "d": {"type": "Delay", "delay": 0.001},
+        "out": {"type": "Output", "shape": [4]},
+    }
+    with pytest.warns(UserWarning, match="spread over"):
+        network = read(tmp_path, nodes, [("d", "out"), ("a", "d"), ("in", "a")])
+    assert network.nodes["d"].delay_s.tolist() == [0.001] * 4
+
+
+def test_mixed_scalars_are_spread(tmp_path):
+    nodes = chain(n__r=1.0, n__tau=[0.01, 0.02], n__v_leak=[0.0, 0.0], w__weight=np.ones((2, 2)))
+    nodes["n"].update(v_threshold=[1.0, 2.0], v_reset=0.0)
+    nodes["out"]["shape"] = [2]
+    with pytest.warns(UserWarning, match="node 'n': parameters of mixed shapes"):
+        network = read(tmp_path, nodes)
+    assert network.nodes["n"].parameters["r"].tolist() == [1.0, 1.0]
+
+
+def test_missing_defaults_are_filled_in_with_a_warning(tmp_path):
+    cuba = {"tau_syn": [0.01], "tau_mem": [0.01], "r": [1.0], "v_leak": [0.0], "v_threshold": [1.0]}
+    nodes = {**chain(), "n": {"type": "CubaLIF", **cuba}}
+    with pytest.warns(UserWarning, match=r"node 'n': no (v_reset|w_in)") as caught:
+        network = read(tmp_path, nodes)
+    assert len(caught) == 2
+    assert network.nodes["n"].parameters["v_reset"].tolist() == [0.0]
+    assert network.nodes["n"].parameters["w_in"].tolist() == [1.0]
+
+
+def test_an_output_may_have_axes_of_one(tmp_path):
+    assert read(tmp_path, chain(out__shape=[1, 1, 1])).nodes["out"].size == 1
+
+
+def test_a_repeated_edge_counts_once(tmp_path):
+    with pytest.warns(UserWarning, match="edge in -> w is given twice"):
+        network = read(tmp_path, chain(), [*EDGES, ("in", "w")])
+    assert len(network.edges) == 3
+
+
+def test_real_files_load():
+    if not GRAPHS.exists():
+        pytest.skip(f"{GRAPHS} is absent")
+    sizes = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for path in sorted(GRAPHS.glob("*.nir")):
+            network = nirfile.read(path)
+            sizes[path.stem] = [n.size for n in network.nodes.values() if isinstance(n, Neurons)]
+    assert sizes["lif_norse_2023-08-25_scalar_params"] == [1000]
+    assert sizes["lif_rockpool"] == [1]
+    assert sizes["braille_noDelay_bias_zero"] == [38, 7]
+
+
+# Malformed files.
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n__type": None}, "node 'n', parameter 'type': is missing"),
+        (
+            {"n__type": "Magic"},
+            "node 'n', parameter 'type': 'Magic' is not a NIR type; this release",
+        ),
+        ({"n__tau": None}, "node 'n', parameter 'tau': is missing; LIF needs it"),
+        ({"n__tau": [0.0]}, r"'n', parameter 'tau': value 0.0 at index \[0\]; must be greater"),
+        ({"n__tau": [-1.0]}, "must be greater than 0"),
+        ({"n__r": [np.inf]}, r"'r': value inf at index \[0\]; give a finite number"),
+        ({"n__r": "fast"}, "'r': expected numbers"),
+        ({"n__r": [1.0, 2.0], "n__tau": [1.0, 1.0, 1.0]}, r"'r': shape \(2,\) does not fit 'tau'"),
+        ({"n__tau": np.empty((0,))}, "is empty|does not fit"),
+        (
+            {"w__weight": [[1.0, np.nan]]},
+            r"node 'w', parameter 'weight': value nan at index \[0, 1\]",
+        ),
+        ({"w__weight": [1.0, 2.0]}, r"'weight': expected a matrix \(outputs, inputs\)"),
+        ({"w__weight": np.ones((1, 3))}, "edge in -> w: 'in' gives 2 values, 'w' takes 3"),
+        ({"w__type": "Affine"}, "node 'w', parameter 'bias': is missing"),
+        ({"w__type": "Affine", "w__bias": [1.0, 2.0]}, "'bias': shape .* does not fit the weight"),
+        ({"in__shape": None}, "node 'in', parameter 'shape': is missing"),
+        ({"in__shape": [0]}, "'shape': expected whole numbers of at least 1"),
+        ({"in__shape": [-2]}, "'shape': expected whole numbers of at least 1"),
+        ({"in__shape": [2.5]}, "'shape': expected whole numbers"),
+        ({"in__shape": np.empty((0,), int)}, "'shape': expected whole numbers"),
+        ({"in__shape": [2**40]}, "'shape': 1099511627776 elements; at most"),
+        ({"in__shape": [2**40, 2**40]}, "'shape': .* elements; at most"),
+        ({"out__shape": [2]}, "edge n -> out: 'n' gives 1 values, 'out' takes 2"),
+    ],
+)
+def test_malformed_nodes_are_named(tmp_path, change, message):
+    with pytest.raises(GraphError, match=message) as error:
+        read(tmp_path, chain(**change))
+    assert str(error.value).startswith(str(tmp_path / "g.nir"))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("edges", "message"),
+    [
+        ([*EDGES, ("n", "nowhere")], "edge n -> nowhere: there is no node 'nowhere'; nodes are"),
+        ([*EDGES, ("w", "in")], "nothing may lead into an Input"),
+        ([*EDGES, ("out", "w")], "or out of an Output"),
+        ([("in", "w", "n")], "'node/edges' must be pairs"),
+    ],
+)
+def test_malformed_edges_are_named(tmp_path, edges, message):
+    with pytest.raises(GraphError, match=message):
+        read(tmp_path, chain(), edges)
+
+
+def test_a_negative_delay_is_refused(tmp_path):
+    nodes = {**chain(), "n": {"type": "Delay", "delay": [-0.001]}}
+    with pytest.raises(GraphError, match="'delay': a delay cannot be negative"):
+        read(tmp_path, nodes)
+
+
+def test_a_size_that_nobody_tells_is_refused(tmp_path):
+    with pytest.raises(GraphError, match="node 'n': all parameters are scalars"):
+        read(tmp_path, {"n": {"type": "I", "r": 1.0}}, np.empty((0, 2), object))
+
+
+@pytest.mark.parametrize("kind", ["Conv2d", "Flatten", "Threshold", "NIRGraph", "Scale"])
+def test_other_types_are_refused_by_name(tmp_path, kind):
+    with pytest.raises(UnsupportedError, match=f"node 'w': {kind} comes with the next release"):
+        read(tmp_path, chain(w__type=kind))
+
+
+@pytest.mark.parametrize("missing", ["node", "node/nodes", "node/edges"])
+def test_a_missing_part_is_named(tmp_path, missing):
+    path = put(tmp_path / "g.nir", chain())
+    with h5py.File(path, "a") as file:
+        del file[missing]
+    with pytest.raises(GraphError, match=f"'{missing}' is missing; this is not a NIR graph"):
+        nirfile.read(path)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(MissingFileError, match="no such file"):
+        nirfile.read(tmp_path / "g.nir")
+
+
+def test_a_file_that_is_not_hdf5(tmp_path):
+    (tmp_path / "g.nir").write_text("graph")
+    with pytest.raises(GraphError, match="not an HDF5 file"):
+        nirfile.read(tmp_path / "g.nir")
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_damaged_file_is_one_line_and_never_a_traceback(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("damaged") / "g.nir"
+    whole = put(path, chain()).read_bytes()
+    if data.draw(st.booleans()):
+        damaged = whole[: data.draw(st.integers(0, len(whole) - 1))]
+    else:
+        at = data.draw(st.integers(0, len(whole) - 1))
+        damaged = whole[:at] + bytes([data.draw(st.integers(0, 255))]) + whole[at + 1 :]
+    path.write_bytes(damaged)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            nirfile.read(path)
+    except ReflexarcError as error:
+        assert "\n" not in str(error)
+
+
+# In memory, and back.
+
+
+def every_node():
+    n = np.full(2, 0.5)
+    kinds = {
+        "LIF": ("tau", "r", "v_leak", "v_threshold", "v_reset"),
+        "CubaLIF": ("tau_syn", "tau_mem", "r", "v_leak", "v_threshold", "v_reset", "w_in"),
+        "LI": ("tau", "r", "v_leak"),
+        "CubaLI": ("tau_syn", "tau_mem", "r", "v_leak", "w_in"),
+        "IF": ("r", "v_threshold", "v_reset"),
+        "I": ("r",),
+    }
+    nodes = [
+        Input(name="in", shape=(2,)),
+        Linear(name="w.0", shape=(2,), weight=np.arange(4.0).reshape(2, 2)),
+        Linear(name="a", shape=(2,), weight=np.eye(2), bias=n),
+        Delay(name="d", shape=(2,), delay_s=np.array([0.0, 1e-3])),
+        *(
+            Neurons(name=kind, shape=(2,), kind=kind, parameters=dict.fromkeys(names, n))
+            for kind, names in kinds.items()
+        ),
+        Output(name="out", shape=(2,)),
+    ]
+    names = [node.name for node in nodes]
+    edges = tuple(pairwise(names))
+    return Network(nodes={node.name: node for node in nodes}, edges=edges)
+
+
+def assert_same(first, second):
+    assert set(first.nodes) == set(second.nodes)
+    assert set(first.edges) == set(second.edges)
+    for name, node in first.nodes.items():
+        other = second.nodes[name]
+        assert type(node) is type(other)
+        assert node.shape == other.shape
+        if isinstance(node, Neurons):
+            assert node.kind == other.kind
+            for key, value in node.parameters.items():
+                assert np.array_equal(value, other.parameters[key])
+        elif isinstance(node, Linear):
+            assert np.array_equal(node.weight, other.weight)
+            assert (node.bias is None) == (other.bias is None)
+        elif isinstance(node, Delay):
+            assert np.array_equal(node.delay_s, other.delay_s)
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    network = every_node()
+    nirfile.write(network, tmp_path / "g.nir")
+    assert_same(network, nirfile.read(tmp_path / "g.nir"))
+    assert [path.name for path in tmp_path.iterdir()] == ["g.nir"]
+
+
+def test_nir_accepts_what_is_written(tmp_path):
+    network = every_node()
+    nirfile.write(network, tmp_path / "g.nir")
+    graph = nir.read(tmp_path / "g.nir")
+    assert set(graph.nodes) == set(network.nodes)
+    assert_same(network, nirfile.from_graph(graph))
+
+
+def test_a_graph_in_memory_is_checked_too():
+    graph = nir.NIRGraph(
+        nodes={"in": nir.Input(np.array([1])), "w": nir.Linear(np.array([[np.nan]]))},
+        edges=[("in", "w")],
+        type_check=False,
+    )
+    with pytest.raises(GraphError, match="<NIRGraph>: node 'w', parameter 'weight': value nan"):
+        nirfile.from_graph(graph)
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be written"):
+        nirfile.write(every_node(), tmp_path / "nowhere/g.nir")
