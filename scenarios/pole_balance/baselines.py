@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import atan, exp, radians, tan
+from math import atan, exp
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,15 +14,8 @@ from reflexarc.runtime.batch import Batch
 from reflexarc.runtime.config import Strict
 from reflexarc.runtime.network import FloatArray
 from reflexarc.runtime.world import Controller
-from reflexarc.scenarios.pole_balance.model import (
-    CAMERA_DISTANCE_M,
-    CAMERA_HEIGHT_M,
-    CAMERA_ROLL_RAD,
-    FIELD_OF_VIEW_DEG,
-    POLE_MASS_KG,
-    linear_plant,
-    lqr_gain,
-)
+from reflexarc.scenarios.pole_balance.model import POLE_MASS_KG, linear_plant, lqr_gain
+from reflexarc.scenarios.pole_balance.view import on_plane
 
 
 class LqrConfig(Strict):
@@ -67,10 +60,10 @@ class PdConfig(Strict):
     `memory_events` is how many events the line remembers; `rate_tau_s` filters the tilt rate.
     """
 
-    gains: list[float] = Field(default=[3.1, 5.8, 51.0, 13.5], min_length=4, max_length=4)
+    gains: list[float] = Field(default=[3.1, 6.0, 56.0, 13.7], min_length=4, max_length=4)
     width: int = Field(default=64, ge=1)
     height: int = Field(default=48, ge=1)
-    memory_events: float = Field(default=150.0, gt=0)
+    memory_events: float = Field(default=30.0, gt=0)
     rate_tau_s: float = Field(default=0.02, gt=0)
 
 
@@ -120,9 +113,7 @@ class LineTracker:
     """
 
     def __init__(self, width: int, height: int, memory_events: float) -> None:
-        pixel_m = 2 * CAMERA_DISTANCE_M * tan(radians(FIELD_OF_VIEW_DEG) / 2) / height
-        self._pixel_m = pixel_m
-        self._centre = (width - 1) / 2, (height - 1) / 2
+        self._size = width, height
         self._forget = 1.0 / memory_events
         self._sum_zz = np.ones(2)
         self._sum_xz = np.zeros(2)
@@ -134,16 +125,9 @@ class LineTracker:
 
     def update(self, events: npt.NDArray[Any]) -> None:
         """Take in EVENT records, in order of time."""
-        x, z = self._plane(events)
+        x, z = on_plane(events["x"], events["y"], *self._size)
         for polarity in (0, 1):
             of = events["p"] == polarity
             keep = np.exp(-self._forget * np.arange(np.count_nonzero(of), -1, -1))
             self._sum_zz[polarity] = keep @ np.append(self._sum_zz[polarity], z[of] ** 2)
             self._sum_xz[polarity] = keep @ np.append(self._sum_xz[polarity], x[of] * z[of])
-
-    def _plane(self, events: npt.NDArray[Any]) -> tuple[FloatArray, FloatArray]:
-        """Where the events lie in the plane of the pole: metres beside and above the hinge."""
-        right = (events["x"] - self._centre[0]) * self._pixel_m
-        up = (self._centre[1] - events["y"]) * self._pixel_m
-        sine, cosine = np.sin(CAMERA_ROLL_RAD), np.cos(CAMERA_ROLL_RAD)
-        return right * cosine + up * sine, CAMERA_HEIGHT_M - right * sine + up * cosine

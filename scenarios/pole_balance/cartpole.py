@@ -10,14 +10,12 @@ import pybullet
 
 from reflexarc.actuators.motor import JointMotor
 from reflexarc.runtime.network import FloatArray
-from reflexarc.scenarios.pole_balance.model import (
+from reflexarc.scenarios.pole_balance.model import GRAVITY_M_S2, POLE_LENGTH_M, POLE_WIDTH_M
+from reflexarc.scenarios.pole_balance.view import (
     CAMERA_DISTANCE_M,
     CAMERA_HEIGHT_M,
     CAMERA_ROLL_RAD,
     FIELD_OF_VIEW_DEG,
-    GRAVITY_M_S2,
-    POLE_LENGTH_M,
-    POLE_WIDTH_M,
 )
 
 SLIDE, HINGE = 0, 1

@@ -12,13 +12,6 @@ CART_MASS_KG = 1.0
 POLE_MASS_KG = 0.5
 POLE_LENGTH_M = 1.0
 POLE_WIDTH_M = 0.06
-#: The camera rides on the cart and looks along the hinge axis from this far, at this height.
-CAMERA_DISTANCE_M = 2.0
-CAMERA_HEIGHT_M = 0.62
-FIELD_OF_VIEW_DEG = 26.0
-#: It is rolled so that an upright pole does not lie along the pixel columns. Along them every row
-#: would cross a pixel border at the same tilt: silence, then a burst.
-CAMERA_ROLL_RAD = 0.2
 
 
 def linear_plant(pole_mass_kg: float = POLE_MASS_KG) -> tuple[FloatArray, FloatArray]:
