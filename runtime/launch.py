@@ -155,7 +155,7 @@ def launch(
             break
     summary = _summarise(scenario, results, out)
     opened = {result.policy: Recording.open(result.recording) for result in results}
-    write_report(out, opened, summary.model_dump())
+    write_report(out, opened, summary)
     write_atomic(out / "summary.json", summary.model_dump_json(indent=2).encode() + b"\n")
     return summary
 

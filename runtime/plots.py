@@ -29,8 +29,8 @@ BLUE, ORANGE, GREEN, PURPLE, RED, SKY, GREY = (
     "#777777",
 )
 ON, OFF = np.array([213, 94, 0]) / 255, np.array([0, 114, 178]) / 255
-#: More marks than this are thinned: they would cover each other.
-MAX_MARKS = 40_000
+#: More spikes of one port than this are shown as rates.
+MAX_MARKS = 20_000
 WIDTH_IN = 9.0
 WINDOWS = 6
 
@@ -52,9 +52,9 @@ def camera(recording: Recording, stream: str) -> Figure | None:
     t_s = events["t"] * 1e-6
     end_s = max(float(t_s[-1]), duration_s(recording))
     window_s = _window_s(len(events), end_s)
-    shape = int(events["y"].max()) + 1, int(events["x"].max()) + 1
-    figure = Figure((WIDTH_IN, 4.6), layout="constrained")
-    grid = figure.add_gridspec(2, WINDOWS, height_ratios=[1.3, 1])
+    shape = _sensor_shape(recording, stream, events)
+    figure = Figure((WIDTH_IN, 4.0), layout="constrained")
+    grid = figure.add_gridspec(2, WINDOWS, height_ratios=[1, 1.2])
     for n in range(WINDOWS):
         begin_s = min((n + 0.5) * end_s / WINDOWS, end_s - window_s)
         seen = events[np.searchsorted(t_s, begin_s) : np.searchsorted(t_s, begin_s + window_s)]
@@ -69,20 +69,26 @@ def camera(recording: Recording, stream: str) -> Figure | None:
 
 
 def _window_s(events: int, end_s: float) -> float:
-    """Long enough for some hundreds of events at the mean rate, within 5 ms to 200 ms."""
-    return min(max(400 * end_s / events, 0.005), 0.2, end_s)
+    """Long enough for some hundreds of events at the mean rate, within 5 ms to 100 ms."""
+    return min(max(400 * end_s / events, 0.005), 0.1, end_s)
 
 
 def _accumulated(events: Array, shape: tuple[int, int]) -> npt.NDArray[np.float64]:
-    """Events as an image on white, shape (*shape, 3): the more of a polarity, the deeper."""
-    image = np.ones((*shape, 3))
-    for polarity, colour in ((True, ON), (False, OFF)):
-        chosen = events[events["on"] == polarity]
-        counts = np.zeros(shape)
-        np.add.at(counts, (chosen["y"], chosen["x"]), 1)
-        depth = np.minimum(counts / 2, 1)[..., None]
-        image -= depth * (1 - colour)
-    return np.clip(image, 0, 1)
+    """Events as an image on white, shape (*shape, 3): the more events, the deeper the colour."""
+    counts = np.zeros((2, *shape))
+    np.add.at(counts, (events["on"].astype(int), events["y"], events["x"]), 1)
+    total = counts.sum(axis=0)[..., None]
+    colour = (counts[0][..., None] * OFF + counts[1][..., None] * ON) / np.maximum(total, 1)
+    image: npt.NDArray[np.float64] = 1 - np.minimum(total / 2, 1) * (1 - colour)
+    return image
+
+
+def _sensor_shape(recording: Recording, stream: str, events: Array) -> tuple[int, int]:
+    """Rows and columns of the sensor: as an encoder of its stream says, or of what was seen."""
+    for encoder in recording.start.config["encoders"]:
+        if encoder["stream"] == stream and {"width", "height"} <= encoder.keys():
+            return encoder["height"], encoder["width"]
+    return int(events["y"].max()) + 1, int(events["x"].max()) + 1
 
 
 def _event_rate(axes: Axes, events: Array, end_s: float) -> None:
@@ -96,29 +102,55 @@ def _event_rate(axes: Axes, events: Array, end_s: float) -> None:
     _tidy(axes)
 
 
-def raster(recording: Recording) -> Figure | None:
-    """Every spike that left the network, one row a neuron; None if none did."""
+def raster(recording: Recording, begin_s: float, end_s: float) -> Figure | None:
+    """The spikes that left the network in a stretch of time, one row a neuron; None if none did.
+
+    A port with more than MAX_MARKS spikes is shown as rates: its marks would cover each other.
+    """
     ports = {port: recording.spikes(port) for port in sorted(recording.ports)}
+    within = np.array([begin_s, end_s]) * 1e9
+    ports = {port: s[slice(*np.searchsorted(s["t_ns"], within))] for port, s in ports.items()}
     ports = {port: spikes for port, spikes in ports.items() if len(spikes)}
     if not ports:
         return None
     heights = [max(1.2, min(3.0, (int(s["i"].max()) + 1) / 12)) for s in ports.values()]
     figure = Figure((WIDTH_IN, 0.9 + sum(heights)), layout="constrained")
-    panels = figure.subplots(len(ports), sharex=True, squeeze=False, height_ratios=heights)
-    for axes, (port, spikes) in zip(panels[:, 0], ports.items(), strict=True):
-        every = -(-len(spikes) // MAX_MARKS)
-        shown = spikes[::every]
+    panels = figure.subplots(len(ports), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, (port, spikes) in zip(panels, ports.items(), strict=True):
         neurons = int(spikes["i"].max()) + 1
-        size = max(1.0, min(8.0, 150 / neurons))
-        axes.plot(
-            shown["t_ns"] * 1e-9, shown["i"], "|", color=BLUE, ms=size, mew=0.5, rasterized=True
-        )
-        thinned = "" if every == 1 else f", 1 of {every} shown"
-        axes.set_title(f"{port}: {len(spikes)} spikes{thinned}", fontsize=10, loc="left")
-        axes.set(ylabel="neuron", ylim=(-0.7, neurons - 0.3), xlim=(0, duration_s(recording)))
-        axes.yaxis.get_major_locator().set_params(integer=True)
-    panels[-1, 0].set_xlabel("time, s")
+        if len(spikes) > MAX_MARKS:
+            _rates(axes, spikes, neurons, begin_s, end_s)
+        else:
+            _marks(axes, spikes, neurons)
+        axes.set_title(f"{port}: {len(spikes)} spikes", fontsize=10, loc="left")
+        axes.set(ylabel="neuron", ylim=(-0.7, neurons - 0.3), xlim=(begin_s, end_s))
+        axes.locator_params(axis="y", integer=True)
+    panels[-1].set_xlabel("time, s")
     return figure
+
+
+def _marks(axes: Axes, spikes: Array, neurons: int) -> None:
+    size = max(1.0, min(8.0, 150 / neurons))
+    axes.plot(spikes["t_ns"] * 1e-9, spikes["i"], "|", color=BLUE, ms=size, mew=0.6)
+
+
+def _rates(axes: Axes, spikes: Array, neurons: int, begin_s: float, end_s: float) -> None:
+    """Firing rates in 200 bins of time, dark where a neuron fires fast."""
+    bins = 200
+    extent = ((-0.5, neurons - 0.5), (begin_s, end_s))
+    counts, _, _ = np.histogram2d(spikes["i"], spikes["t_ns"] * 1e-9, (neurons, bins), extent)
+    image = axes.imshow(
+        counts * bins / (end_s - begin_s),
+        cmap="Blues",
+        vmin=0,
+        aspect="auto",
+        origin="lower",
+        interpolation="nearest",
+        extent=(begin_s, end_s, -0.5, neurons - 0.5),
+    )
+    figure = axes.get_figure()
+    assert figure is not None
+    figure.colorbar(image, ax=axes, label="spikes/s", pad=0.01)
 
 
 def commands(runs: Runs) -> Figure | None:
@@ -204,7 +236,7 @@ def _panels(series: Mapping[str, Series], runs: Runs, labels: list[str]) -> Figu
     figure = Figure((WIDTH_IN, 0.7 + 1.45 * len(labels)), layout="constrained")
     panels = figure.subplots(len(labels), sharex=True, squeeze=False)[:, 0]
     for n, (axes, label) in enumerate(zip(panels, labels, strict=True)):
-        for name, one in reversed(shown.items()):  # the network on top
+        for name, one in shown.items():
             axes.plot(
                 one.t_ns * 1e-9, one.values[:, n], color=colour[name], label=name, linewidth=1.1
             )
@@ -212,9 +244,8 @@ def _panels(series: Mapping[str, Series], runs: Runs, labels: list[str]) -> Figu
         _mark_changes(axes, next(iter(runs.values())))
         _bare(axes)
     handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(
-        handles[::-1], names[::-1], loc="outside upper center", ncols=len(names), frameon=False
-    )
+    figure.legend(handles, names, loc="outside upper center", ncols=len(names), frameon=False)
+    figure.align_ylabels()
     panels[-1].set(xlabel="time, s", xlim=(0, max(duration_s(run) for run in runs.values())))
     return figure
 

@@ -24,18 +24,19 @@ if TYPE_CHECKING:
     from reflexarc.runtime.launch import RunResult, Summary
 
 DOTS_PER_INCH = 120
+#: Length of the stretch of spikes that is shown close up.
+CLOSE_S = 0.5
 
 
-def write_report(out: Path, recordings: Mapping[str, Path], summary: Summary) -> None:
+def write_report(out: Path, runs: Mapping[str, Recording], summary: Summary) -> None:
     """Write report.html and its PNGs into `out`.
 
     Args:
-        recordings: file of each policy, the network's first.
+        runs: the recording of each policy, the network's first.
 
     Raises:
         ConfigError: a recording cannot be read, or a file not be written.
     """
-    runs = {name: Recording.open(path) for name, path in recordings.items()}
     captions = {}
     for name, figure, caption in _figures(runs, summary):
         if figure is not None:
@@ -52,7 +53,7 @@ def png(figure: Figure) -> bytes:
 
 
 def _figures(
-    runs: dict[str, Recording], summary: Summary
+    runs: Mapping[str, Recording], summary: Summary
 ) -> Iterable[tuple[str, Figure | None, str]]:
     """Name, figure (None where there is nothing to show) and caption of every picture."""
     network = runs[NETWORK]
@@ -61,14 +62,20 @@ def _figures(
     for stream in plots.cameras(network):
         caption = f"What the camera “{stream}” saw while the network ran."
         yield f"camera-{stream}", plots.camera(network, stream), caption
-    yield "spikes", plots.raster(network), "Every spike that left the network."
+    end_s = plots.duration_s(network)
+    yield "spikes", plots.raster(network, 0.0, end_s), "What left the network, over the whole run."
+    if end_s > 2 * CLOSE_S:
+        middle_s = plots.change_times_s(network)[0] if changes else end_s / 2
+        begin_s = max(0.0, min(middle_s - CLOSE_S / 2, end_s - CLOSE_S))
+        close = plots.raster(network, begin_s, begin_s + CLOSE_S)
+        yield "spikes-close", close, f"Every spike within {CLOSE_S} s of it."
     yield "commands", plots.commands(runs), f"Commands that left the gate.{marked}"
     yield "score", plots.score(runs, summary.unit), f"The score as it grew.{marked}"
     yield "state", plots.state(runs), f"The true state, which no network sees.{marked}"
     yield "latency", plots.latency(runs), "How long ticks took, waiting left out."
 
 
-def _page(runs: dict[str, Recording], summary: Summary, captions: Mapping[str, str]) -> str:
+def _page(runs: Mapping[str, Recording], summary: Summary, captions: Mapping[str, str]) -> str:
     start = runs[NETWORK].start
     template = Template(files("reflexarc.runtime").joinpath("report.html").read_text("utf-8"))
     return template.substitute(
@@ -154,7 +161,7 @@ def _latency(summary: Summary) -> str:
     return _table(["policy", "p50, us", "p99, us", "p99.9, us", "max, us", *CALLS], rows)
 
 
-def _reproduce(runs: dict[str, Recording], summary: Summary) -> str:
+def _reproduce(runs: Mapping[str, Recording], summary: Summary) -> str:
     start = runs[NETWORK].start
     settings = [f"--set={setting}" for setting in start.settings]
     run = shlex.join(["reflexarc", "run", summary.scenario, *settings])
