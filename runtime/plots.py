@@ -130,8 +130,8 @@ def raster(recording: Recording, begin_s: float, end_s: float) -> Figure | None:
 
 
 def _marks(axes: Axes, spikes: Array, neurons: int) -> None:
-    size = max(1.0, min(8.0, 150 / neurons))
-    axes.plot(spikes["t_ns"] * 1e-9, spikes["i"], "|", color=BLUE, ms=size, mew=0.6)
+    size = max(1.0, min(8.0, 260 / neurons))
+    axes.plot(spikes["t_ns"] * 1e-9, spikes["i"], "|", color=BLUE, ms=size, mew=0.8)
 
 
 def _rates(axes: Axes, spikes: Array, neurons: int, begin_s: float, end_s: float) -> None:
