@@ -114,10 +114,14 @@ cdef void relax(
         v[i] = decay[i] * v[i] + gain[i] * x[i]
 
 
-cdef void shift(int64_t n, double *v, const double *by) noexcept nogil:
+cdef void relax_to(
+    int64_t n, double *v, const double *x, const double *decay, const double *gain,
+    const double *rest,
+) noexcept nogil:
+    """v = decay v + gain x + rest."""
     cdef int64_t i
     for i in range(n):
-        v[i] += by[i]
+        v[i] = decay[i] * v[i] + gain[i] * x[i] + rest[i]
 
 
 cdef void mark_above(int64_t n, double *y, const double *v, const double *limit) noexcept nogil:
@@ -185,8 +189,7 @@ cdef int64_t neurons(const Op *op, const Arrays *a) noexcept nogil:
         x = current
     if op.variant == SUBTRACT_LATE:
         mark_above(n, y, v, limit)
-    relax(n, v, x, p, p + n)
-    shift(n, v, p + 2 * n)
+    relax_to(n, v, x, p, p + n, p + 2 * n)
     if not spiking:
         return 0
     if op.variant == SUBTRACT_LATE:

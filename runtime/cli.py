@@ -84,7 +84,7 @@ def run(
     given = {"seconds": seconds, "seed": seed, "mode": mode, "learning": learning}
     flags = [f"{key}={value}" for key, value in given.items() if value is not None]
     scenario = Scenario.load(name, [*(settings or []), *flags])
-    if not headless:
+    if not (headless or as_json):  # the window of PyBullet talks on standard output
         scenario = Scenario.load(name, [*(settings or []), *flags, *window_settings(scenario)])
     folder = out or default_out(scenario.spec.name)
     summary = launch(scenario, folder, progress_on(sys.stderr if as_json else sys.stdout), record)

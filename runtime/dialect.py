@@ -60,6 +60,15 @@ class Dialect:
     bias_at_t0: bool = True
     output_shift_steps: int = 0
 
+    def ignored(self, neurons: Neurons) -> list[str]:
+        """Parameters of `neurons` that matter and that this dialect passes over."""
+        names = []
+        if neurons.kind in self.ignores_r and np.any(neurons.parameters["r"] != 1.0):
+            names.append("r")
+        if self.resets_to_zero and np.any(neurons.parameters.get("v_reset", 0.0) != 0.0):
+            names.append("v_reset")
+        return names
+
 
 _EULER = Dialect(decay="euler")
 _NORSE = Dialect(
@@ -79,6 +88,7 @@ DIALECTS: dict[str, Dialect] = {
     "snntorch_subtract": replace(_EULER, reset="subtract_late"),
     "euler_subtract": replace(_EULER, reset="subtract"),
     "spyx_2023": replace(_EULER, reset="subtract", output_shift_steps=1),
+    # Its own Braille output lets the recurrent bias wait a step, whatever DIALECTS.json says.
     "spikingjelly": replace(_EULER, fires_at_threshold=True, initial_v="reset", bias_at_t0=False),
     "lava_float": replace(_EULER, output_shift_steps=1),
     "sinabs": Dialect(

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from reflexarc.runtime.batch import Array
-from reflexarc.runtime.errors import GraphError, MissingFileError, UnsupportedError
+from reflexarc.runtime.errors import GraphError, MissingFileError, ReflexarcError, UnsupportedError
 from reflexarc.runtime.files import write_atomic
 from reflexarc.runtime.network import Delay, Input, Linear, Network, Neurons, Node, Output
 from reflexarc.runtime.nirgraph import MAX_WEIGHTS, RawNodes, build
@@ -40,7 +40,9 @@ def read(path: str | Path) -> Network:
     try:
         with h5py.File(path, "r") as file:
             nodes, edges = _read_graph(file, str(path))
-    except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:
+    except ReflexarcError:
+        raise
+    except Exception as error:  # damaged bytes make h5py raise nearly every kind
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise GraphError(
             f"{path}: damaged or truncated ({reason}); write the graph again"

@@ -19,8 +19,8 @@ Instant: TypeAlias = tuple[int, float]
 def nanoseconds(seconds: FloatArray) -> FloatArray:
     """Seconds as nanoseconds, without the rounding error of a decimal number of seconds.
 
-    0.0037 s may come out as 3700000.0000000005 ns; it stands for the whole nanosecond, so that
-    1 ms + 3.7 ms and 4.7 ms are one instant.
+    0.0041 s comes out as 4100000.0000000005 ns; it stands for the whole nanosecond, so that
+    1 ms + 4.1 ms and 5.1 ms are one instant.
     """
     ns = seconds * 1e9
     whole = np.rint(ns)

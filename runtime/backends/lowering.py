@@ -166,6 +166,14 @@ class _Lowering:
 
     def _place_neurons(self, node: Neurons) -> Signal:
         out = self.out
+        ignored = self.dialect.ignored(node)
+        if ignored:
+            warnings.warn(
+                f"{self.network.source}: node '{node.name}': dialect {self.network.dialect} "
+                f"ignores {', '.join(ignored)}",
+                UserWarning,
+                stacklevel=2,
+            )
         step = self.steps[node.name] = discretise(node, self.dialect, self.dt_s)
         v0 = self.network.initial_v.get(node.name, step.v0)
         state = out.values.add(v0)

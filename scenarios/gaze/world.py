@@ -12,6 +12,7 @@ from reflexarc.actuators.motor import JointServo
 from reflexarc.runtime.batch import Batch
 from reflexarc.runtime.config import Strict
 from reflexarc.runtime.network import FloatArray
+from reflexarc.runtime.physics import bullet
 from reflexarc.runtime.world import World
 from reflexarc.sensors.joints import JointReadings
 
@@ -41,9 +42,7 @@ class PanTilt(World):
     )
 
     def __init__(self, config: PanTiltConfig, seed: int) -> None:
-        import pybullet
-
-        self._bullet = pybullet
+        self._bullet = pybullet = bullet()
         self._client = pybullet.connect(pybullet.DIRECT)
         pybullet.setTimeStep(config.physics_period_ns * 1e-9, physicsClientId=self._client)
         file = Path(__file__).with_name("pan_tilt.urdf")

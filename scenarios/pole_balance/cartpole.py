@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pybullet
 
 from reflexarc.actuators.motor import JointMotor
 from reflexarc.runtime.network import FloatArray
+from reflexarc.runtime.physics import bullet
 from reflexarc.scenarios.pole_balance.model import GRAVITY_M_S2, POLE_LENGTH_M, POLE_WIDTH_M
 from reflexarc.scenarios.pole_balance.view import (
     CAMERA_DISTANCE_M,
@@ -19,6 +19,8 @@ from reflexarc.scenarios.pole_balance.view import (
 )
 
 SLIDE, HINGE = 0, 1
+
+pybullet = bullet()
 
 
 class CartPole:
@@ -31,12 +33,18 @@ class CartPole:
         pole_mass_kg: mass of the pole.
         tilt_rad: tilt at the start; everything is at rest.
         force_limit_n: largest force of the motor on the cart.
+        window: whether to show the plant on the display.
     """
 
     def __init__(
-        self, step_s: float, pole_mass_kg: float, tilt_rad: float, force_limit_n: float
+        self,
+        step_s: float,
+        pole_mass_kg: float,
+        tilt_rad: float,
+        force_limit_n: float,
+        window: bool = False,
     ) -> None:
-        self._client = pybullet.connect(pybullet.DIRECT)
+        self._client = pybullet.connect(pybullet.GUI if window else pybullet.DIRECT)
         client = {"physicsClientId": self._client}
         pybullet.setTimeStep(step_s, **client)
         pybullet.setGravity(0, 0, -GRAVITY_M_S2, **client)

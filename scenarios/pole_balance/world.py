@@ -55,7 +55,10 @@ class Change(Strict):
 
 
 class PoleBalanceConfig(Strict):
-    """The plant, its disturbances and its camera. Without `camera` nothing is rendered."""
+    """The plant, its disturbances and its camera. Without `camera` nothing is rendered.
+
+    `window` shows the plant on the display.
+    """
 
     physics_period_ns: int = Field(default=1_000_000, ge=100_000, le=10_000_000)
     pole_mass_kg: float = Field(default=0.5, gt=0, le=1000)
@@ -64,6 +67,7 @@ class PoleBalanceConfig(Strict):
     force_limit_n: float = Field(default=60.0, gt=0)
     pushes: PushConfig | None = PushConfig()
     camera: CameraConfig | None = CameraConfig()
+    window: bool = False
 
 
 class PoleBalance(World):
@@ -94,6 +98,7 @@ class PoleBalance(World):
             pole_mass_kg=config.pole_mass_kg,
             tilt_rad=float(tilts.uniform(-1, 1)) * config.initial_tilt_rad,
             force_limit_n=config.force_limit_n,
+            window=config.window,
         )
         self._period_ns = config.physics_period_ns
         self._now_ns = 0

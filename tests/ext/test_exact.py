@@ -1,5 +1,7 @@
 """The engine alone: arrays in, spikes out."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 
@@ -88,9 +90,23 @@ def test_no_end_of_firing_is_reported():
 
 
 def test_an_overflow_cannot_hang():
-    engine = chain(weight=1e308)
-    send(engine, [1000], value=1e308)
-    assert run(engine, 2000)
+    engine = chain()
+    send(engine, [0], exact.CURRENT, 2.0)
+    send(engine, [1000], value=np.inf)
+    send(engine, [1000], value=-np.inf)
+    run(engine, 2000)
+    assert engine.now == (2000, 0.0)
+
+
+def test_the_order_of_sending_does_not_matter_to_the_last_bit():
+    found = set()
+    for areas in permutations((0.1, 0.2, 0.3, -0.7)):
+        engine = chain()
+        for area in areas:
+            send(engine, [1000], value=area * AREA)
+        run(engine, 1001)
+        found.add(engine.voltage(0, 1)[0])
+    assert len(found) == 1
 
 
 def test_damaged_input_is_refused_and_changes_nothing():

@@ -148,7 +148,7 @@ def test_real_files_load():
         ({"n__type": None}, "node 'n', parameter 'type': is missing"),
         (
             {"n__type": "Magic"},
-            "node 'n', parameter 'type': 'Magic' is not a NIR type; this release",
+            "node 'n', parameter 'type': 'Magic' is not a NIR type",
         ),
         ({"n__tau": None}, "node 'n', parameter 'tau': is missing; LIF needs it"),
         ({"n__tau": [0.0]}, r"'n', parameter 'tau': value 0.0 at index \[0\]; must be greater"),

@@ -1,5 +1,6 @@
 """The clocked backend: the contract, order of evaluation, delays, dialects, learning."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -102,6 +103,14 @@ def test_a_long_step_is_cut_without_loss():
     assert np.array_equal(whole.step(2500 * MS, level)["out"], np.concatenate(expected))
 
 
+def test_spikes_of_a_long_step_enter_each_in_their_own():
+    network = net(port("in"), lif("n", v_threshold=0.01), out(), edges="in>n n>out")
+    program = ClockedBackend().compile(network, dt_s=1e-3)
+    given_ns = np.array([0, 999, 1000, 1500, 2400]) * MS
+    spikes = np.array([(t_ns, 0) for t_ns in given_ns], SPIKE)
+    assert program.step(2500 * MS, {"in": spikes})["out"]["t_ns"].tolist() == given_ns.tolist()
+
+
 def test_spikes_out_of_order_are_refused():
     program = ClockedBackend().compile(three_neurons(), dt_s=1e-3)
     with pytest.raises(ValueError, match="must ascend"):
@@ -151,6 +160,11 @@ def test_a_cycle_carries_the_previous_step(edges):
 def test_a_node_may_feed_itself():
     network = net(port("in"), linear("a", 0.5), out(), edges="in>a a>a a>out")
     assert run(network, [[8], [0], [0]]).outputs["out"][:, 0].tolist() == [4.0, 2.0, 1.0]
+
+
+def test_a_node_may_be_fed_by_itself_alone():
+    network = net(port("in"), linear("a", 2, [1]), out(), edges="a>a a>out")
+    assert run(network, [[0], [0]]).outputs["out"][:, 0].tolist() == [3.0, 7.0]
 
 
 @pytest.mark.parametrize(("dialect", "first"), [("snntorch", 3.0), ("norse", 1.0)])
@@ -285,6 +299,7 @@ def test_each_kind_follows_each_dialect(kind, dialect):
     x = np.random.default_rng(3).normal(0.4, 0.8, 200)
     late = DIALECTS[dialect].output_shift_steps
     network = net(port("in"), layer("n", kind, **p), out(), edges="in>n n>out", dialect=dialect)
+    warnings.simplefilter("ignore", UserWarning)  # what the dialect ignores
     times_s = np.arange(1 + late, len(x) + 1) * 1e-3
     result = run(network, x[:, None], probes={"n": times_s})
     voltages, spikes = reference(kind, dialect, p, x, 1e-3)
@@ -294,6 +309,18 @@ def test_each_kind_follows_each_dialect(kind, dialect):
     assert result.outputs["out"][late:, 0] == pytest.approx(shown[:kept], abs=1e-12)
     if "v_threshold" in p:
         assert spikes.sum() > 3
+
+
+@pytest.mark.parametrize(("dialect", "fires"), [("spikingjelly", 1.0), ("snntorch", 0.0)])
+def test_whether_the_threshold_itself_fires_is_the_dialects_choice(dialect, fires):
+    network = net(port("in"), lif("n", tau=2e-3), out(), edges="in>n n>out", dialect=dialect)
+    assert run(network, [[2.0]]).outputs["out"][0, 0] == fires
+
+
+def test_what_a_dialect_ignores_is_said():
+    network = net(port("in"), lif("n", r=2, v_reset=-1), out(), edges="in>n n>out", dialect="norse")
+    with pytest.warns(UserWarning, match="'n': dialect norse ignores r, v_reset"):
+        ClockedBackend().compile(network, dt_s=1e-3)
 
 
 def test_the_default_dialect_is_exact_for_held_inputs():

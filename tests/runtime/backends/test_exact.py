@@ -150,18 +150,18 @@ def test_a_bias_is_a_constant_current_that_a_delay_holds_back():
 
 
 def test_decimal_delays_meet_at_one_instant():
-    """1 ms + 3.7 ms and 4.7 ms are one instant: the inhibition comes in time."""
+    """1 ms + 4.1 ms and 5.1 ms are one instant: the inhibition comes in time."""
     nodes = {
         "input": Input(name="input", shape=(1,)),
-        "late": Delay(name="late", shape=(1,), delay_s=np.array([0.0037])),
-        "stop": Input(name="stop", shape=(1,)),
+        "late": Delay(name="late", shape=(1,), delay_s=np.array([0.0041])),
+        "go": Input(name="go", shape=(1,)),
         "minus": linear("minus", [[-1.0]]),
         "n": neurons("n", "LIF", LIF),
         "output": Output(name="output", shape=(1,)),
     }
-    edges = (("input", "late"), ("late", "n"), ("stop", "minus"), ("minus", "n"), ("n", "output"))
+    edges = (("input", "late"), ("late", "minus"), ("minus", "n"), ("go", "n"), ("n", "output"))
     program = ExactBackend().compile(Network(nodes=nodes, edges=edges, spike_area=0.03))
-    run = program.run({"input": [Spikes([0.001], [0])], "stop": [Spikes([0.0047], [0])]}, 0.01)
+    run = program.run({"input": [Spikes([0.001], [0])], "go": [Spikes([0.0051], [0])]}, 0.01)
     assert len(run.spikes["output"].t_s) == 0
 
 
