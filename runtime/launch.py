@@ -151,7 +151,8 @@ def launch(
         if results[-1].ended == "interrupted":
             break
     summary = _summarise(scenario, results, out)
-    write_report(out, {result.policy: Path(result.recording) for result in results}, summary)
+    opened = {result.policy: Recording.open(result.recording) for result in results}
+    write_report(out, opened, summary)
     write_atomic(out / "summary.json", summary.model_dump_json(indent=2).encode() + b"\n")
     return summary
 

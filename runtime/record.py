@@ -231,7 +231,10 @@ class Recorder:
 
     def _finish(self) -> dict[str, int]:
         """Wait for the companion's end; what it wrote. Raises LinkError."""
-        said, _ = self._companion.communicate(timeout=PATIENCE_NS * 1e-9)
+        try:
+            said, _ = self._companion.communicate(timeout=PATIENCE_NS * 1e-9)
+        except subprocess.TimeoutExpired:
+            raise LinkError(f"{self.path}: not on the disk after a minute; check it") from None
         answer: dict[str, Any] = json.loads(said) if said else {"error": "its process was killed"}
         if "error" in answer:
             part_path(self.path).unlink(missing_ok=True)
@@ -267,6 +270,8 @@ def _start(scenario: Scenario, policy: str, streams: Collection[str] | None) -> 
         "mode": spec.mode,
         "learning": json.dumps(spec.learning),
         "policy": policy,
+        "settings": json.dumps(scenario.settings),
+        "truth": json.dumps(scenario.truth),
         "streams": json.dumps(None if streams is None else sorted(streams)),
         "created": date_utc(),
         **versions(),

@@ -30,7 +30,7 @@ from mcap.writer import MCAP0_MAGIC
 from pydantic import BaseModel, Json, ValidationError
 from zstandard import ZstdError
 
-from reflexarc.runtime.batch import EVENT, READING, SPIKE, Array, Batch
+from reflexarc.runtime.batch import EVENT, READING, SPIKE, Array, Batch, Schema
 from reflexarc.runtime.config import explain, parse_yaml
 from reflexarc.runtime.errors import ConfigError, MissingFileError
 from reflexarc.runtime.loop import CALLS, Tick
@@ -56,7 +56,11 @@ from reflexarc.runtime.wire import decode
 
 
 class Start(BaseModel, frozen=True):
-    """The metadata `reflexarc`: what was run, and by which versions."""
+    """The metadata `reflexarc`: what was run, and by which versions.
+
+    `config` is the resolved scenario and `settings` what was changed on the command line; `truth`
+    names the elements of the stream "truth"; `streams` are those kept, None for all.
+    """
 
     format: str
     scenario: str
@@ -65,6 +69,8 @@ class Start(BaseModel, frozen=True):
     mode: str
     learning: bool
     policy: str
+    settings: Json[list[str]]
+    truth: Json[list[str]]
     streams: Json[list[str] | None]
     created: str
     reflexarc_version: str
@@ -102,6 +108,7 @@ class Recording:
         network_files: the network's graph, and its sidecar where it has one, by name.
         weights: plastic weights at the end by edge: float64 bytes, row after row.
         streams, ports: what was recorded.
+        last_ns: loop time of the last message.
     """
 
     path: Path
@@ -111,6 +118,7 @@ class Recording:
     weights: dict[str, bytes]
     streams: frozenset[str]
     ports: frozenset[str]
+    last_ns: int
 
     @classmethod
     def open(cls, path: str | Path) -> Recording:
@@ -128,7 +136,7 @@ class Recording:
                 raise ConfigError(f"{path}: an MCAP file, but not a recording of Reflexarc")
             metadata = {record.name: record.metadata for record in reader.iter_metadata()}
             attached = {record.name: record.data for record in reader.iter_attachments()}
-            topics = {channel.topic: b"" for channel in _channels(reader)}
+            topics, last_ns = _extent(reader)
         return cls(
             path,
             _start(path, metadata),
@@ -137,6 +145,7 @@ class Recording:
             _within(WEIGHTS, attached),
             frozenset(_within(STREAMS, topics)),
             frozenset(_within(OUTPUTS, topics)),
+            last_ns,
         )
 
     def ticks(self) -> Iterator[Tick]:
@@ -163,6 +172,12 @@ class Recording:
         """Every batch of a stream, in order; none if it was not recorded. Raises ConfigError."""
         with _reading(self.path):
             return [decode(entry.data) for entry in self.messages(STREAMS + stream)]
+
+    def schema(self, stream: str) -> Schema | None:
+        """What the values of a stream are; None if it was not recorded. Raises ConfigError."""
+        with _reading(self.path):
+            first = next(self.messages(STREAMS + stream), None)
+            return decode(first.data).schema if first else None
 
     def events(self, stream: str) -> Array:
         """Every camera event of a stream, shape (n,), dtype EVENT. Raises ConfigError."""
@@ -316,9 +331,13 @@ def _yaml(data: dict[str, Any]) -> bytes:
     return yaml.safe_dump(data, sort_keys=False).encode()
 
 
-def _channels(reader: SeekingReader) -> list[Channel]:
+def _extent(reader: SeekingReader) -> tuple[dict[str, bytes], int]:
+    """The names of the channels (as keys), and the time of the last message."""
     summary = reader.get_summary()
-    return list(summary.channels.values()) if summary else []
+    if summary is None or summary.statistics is None:
+        raise ValueError("its statistics are missing")
+    topics = {channel.topic: b"" for channel in summary.channels.values()}
+    return topics, summary.statistics.message_end_time
 
 
 def _start(path: Path, metadata: dict[str, dict[str, str]]) -> Start:

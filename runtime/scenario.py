@@ -170,6 +170,14 @@ class Scenario:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
+    def truth(self) -> tuple[str, ...]:
+        """Name and unit of each element of the stream "truth", where the world tells them."""
+        if self.spec.world is None:
+            return ()
+        world: type[World] = self._config(World, self.spec.world, ("world",))[0]
+        return world.truth
+
+    @property
     def has_window(self) -> bool:
         """Whether the world can show itself on a display."""
         world = self.spec.world

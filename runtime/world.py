@@ -41,11 +41,13 @@ class World(Part):
     scores, baselines and reports; no network may listen to it. The same config, seed and commands
     give the same bytes.
 
-    Subclasses set `command_size`. A world that can show itself on a display has a key
+    Subclasses set `command_size`, and for reports `truth`: name and unit of each element of the
+    stream "truth" ("tilt, rad"). A world that can show itself on a display has a key
     `window: bool = False` in its `Config`; the launcher sets it.
     """
 
     command_size: ClassVar[int] = 1
+    truth: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def advance(self, until_ns: int, command: FloatArray) -> list[Batch]:

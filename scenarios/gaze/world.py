@@ -34,6 +34,12 @@ class PanTilt(World):
 
     Config: ClassVar[type[Strict]] = PanTiltConfig
     command_size: ClassVar[int] = 2
+    truth: ClassVar[tuple[str, ...]] = (
+        "pan, rad",
+        "tilt, rad",
+        "pan rate, rad/s",
+        "tilt rate, rad/s",
+    )
 
     def __init__(self, config: PanTiltConfig, seed: int) -> None:
         self._bullet = pybullet = bullet()

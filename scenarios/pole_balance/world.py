@@ -81,6 +81,13 @@ class PoleBalance(World):
 
     Config: ClassVar[type[Strict]] = PoleBalanceConfig
     command_size: ClassVar[int] = 1
+    truth: ClassVar[tuple[str, ...]] = (
+        "cart, m",
+        "cart speed, m/s",
+        "tilt, rad",
+        "tilt rate, rad/s",
+        "pole mass, kg",
+    )
 
     def __init__(self, config: PoleBalanceConfig, seed: int) -> None:
         from reflexarc.scenarios.pole_balance.cartpole import CartPole
