@@ -1,6 +1,6 @@
 """Event-camera pixels as plain C: the state of each pixel and its update by one frame."""
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint64_t
 
 
 cdef packed struct Event:
@@ -35,5 +35,6 @@ cdef class PixelArray:
     cdef double[::1] _level
     cdef double _t_us
     cdef bint _started
+    cdef _checked(self, luminance, double t_us)
     cdef Py_ssize_t _most(self, const float[:, ::1] luminance) noexcept nogil
     cdef Py_ssize_t _emit(self, double t1_us, Event* out) noexcept nogil

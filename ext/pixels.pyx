@@ -106,6 +106,26 @@ cdef class PixelArray:
             ValueError: a wrong shape, luminance that is negative or not finite, or a time that
                 does not increase. The state is unchanged then.
         """
+        cdef const float[:, ::1] frame = self._checked(luminance, t_us)
+        if dtype.itemsize != sizeof(Event):
+            raise ValueError(f"events are {sizeof(Event)} bytes, not {dtype.itemsize}")
+        cdef Py_ssize_t n
+        with nogil:
+            n = self._most(frame)
+        if not self._started:
+            self._owner["level"] = self._owner["reference"] = self._level
+            self._started, self._t_us = True, t_us
+            return np.zeros(0, dtype=dtype)
+        events = np.empty(n, dtype=dtype)
+        cdef unsigned char[::1] raw = events.view(np.uint8)
+        with nogil:
+            n = self._emit(t_us, <Event*>&raw[0])
+        self._t_us = t_us
+        events = events[:n]
+        return events[np.argsort(events["t"], kind="stable")]
+
+    cdef _checked(self, luminance, double t_us):
+        """The frame as a float32 array, if it may be shown at `t_us`."""
         luminance = np.ascontiguousarray(luminance, dtype=np.float32)
         if luminance.shape != (self.height, self.width):
             raise ValueError(
@@ -115,23 +135,7 @@ cdef class PixelArray:
             raise ValueError("luminance must be finite and not negative")
         if self._started and not t_us > self._t_us:
             raise ValueError(f"a frame at {t_us} us cannot follow one at {self._t_us} us")
-        cdef const float[:, ::1] frame = luminance
-        cdef Py_ssize_t n
-        with nogil:
-            n = self._most(frame)
-        if not self._started:
-            self._owner["level"] = self._owner["reference"] = self._level
-            self._started, self._t_us = True, t_us
-            return np.zeros(0, dtype=dtype)
-        events = np.empty(n, dtype=dtype)
-        if events.itemsize != sizeof(Event):
-            raise ValueError(f"events are {sizeof(Event)} bytes, not {events.itemsize}")
-        cdef unsigned char[::1] raw = events.view(np.uint8)
-        with nogil:
-            n = self._emit(t_us, <Event*>&raw[0])
-        self._t_us = t_us
-        events = events[:n]
-        return events[np.argsort(events["t"], kind="stable")]
+        return luminance
 
     cdef Py_ssize_t _most(self, const float[:, ::1] luminance) noexcept nogil:
         """Take the logarithm of the frame; an upper bound of its events."""

@@ -6,6 +6,7 @@ so a line at r Hz gives r spikes a second, evenly spaced.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Literal, Self
 
@@ -90,28 +91,18 @@ def _check_pairs(readings: list[int], values: list[float], name: str) -> None:
         raise ValueError("readings: must not be negative")
 
 
-class _Accumulator:
-    """Turns the expected number of spikes of each line into spikes, evenly spaced in time."""
+def _passing(start: FloatArray, end: FloatArray, now_ns: int, until_ns: int) -> Array:
+    """SPIKE records, sorted by time: one where a line's phase passes a whole number.
 
-    def __init__(self, size: int) -> None:
-        self._phase = np.zeros(size)
-
-    def spikes(self, expected: FloatArray, now_ns: int, until_ns: int) -> Array:
-        """SPIKE records of the step, sorted by time, when lines expect `expected` spikes in it."""
-        start = self._phase
-        end = start + expected
-        counts = np.floor(end).astype(np.intp)
-        self._phase = end - counts
-        lines = np.repeat(np.arange(len(counts)), counts)
-        nth = 1 + np.arange(len(lines)) - np.repeat(np.cumsum(counts) - counts, counts)
-        fraction = (nth - start[lines]) / expected[lines]
-        span_ns = until_ns - now_ns
-        return _spikes(lines, now_ns + np.minimum(fraction * span_ns, span_ns - 1))
-
-
-def _spikes(lines: npt.NDArray[np.intp], t_ns: FloatArray) -> Array:
+    The phases rise evenly from `start` (below 1) to `end` during the step.
+    """
+    counts = end.astype(np.intp)
+    lines = np.repeat(np.arange(len(counts)), counts)
+    nth = 1 + np.arange(len(lines)) - np.repeat(np.cumsum(counts) - counts, counts)
+    share = (nth - start[lines]) / (end - start)[lines]
+    span_ns = until_ns - now_ns
     spikes = np.empty(len(lines), dtype=SPIKE)
-    spikes["t_ns"] = t_ns
+    spikes["t_ns"] = now_ns + np.minimum(share * span_ns, span_ns - 1)
     spikes["i"] = lines
     return spikes[np.argsort(spikes["t_ns"], kind="stable")]
 
@@ -123,12 +114,23 @@ class _ReadingEncoder(Encoder):
         self.stream, self.port, self.size = stream, port, size
         self._highest = highest_reading
         self._values: Array | None = None
+        self._phase = np.zeros(size)
 
-    def _latest(self, batches: Sequence[Batch]) -> Array | None:
+    def encode(self, batches: Sequence[Batch], now_ns: int, until_ns: int) -> Array:
+        """The spikes of the step."""
         for batch in batches:
             if len(batch.values) > self._highest:
                 self._values = batch.values
-        return self._values
+        if self._values is None:
+            return np.zeros(0, SPIKE)
+        start = self._phase
+        end = start + self._expected(self._values, (until_ns - now_ns) * 1e-9)
+        self._phase = end - np.floor(end)
+        return _passing(start, end, now_ns, until_ns)
+
+    @abstractmethod
+    def _expected(self, values: Array, duration_s: float) -> FloatArray:
+        """How many spikes each line is to give, not necessarily whole, shape (size,)."""
 
 
 class GaussianPopulation(_ReadingEncoder):
@@ -140,7 +142,6 @@ class GaussianPopulation(_ReadingEncoder):
         super().__init__(spec.stream, spec.port, port_size, spec.reading)
         self._spec = spec
         self._centres = np.linspace(spec.low, spec.high, port_size)
-        self._accumulator = _Accumulator(port_size)
 
     def rates_hz(self, value: float) -> FloatArray:
         """The tuning curves at `value`, shape (port size,)."""
@@ -148,13 +149,8 @@ class GaussianPopulation(_ReadingEncoder):
         away = (min(max(value, spec.low), spec.high) - self._centres) / spec.sigma
         return spec.max_rate_hz * np.exp(-0.5 * away**2)
 
-    def encode(self, batches: Sequence[Batch], now_ns: int, until_ns: int) -> Array:
-        """The spikes of the step."""
-        values = self._latest(batches)
-        if values is None:
-            return np.zeros(0, SPIKE)
-        rates = self.rates_hz(float(values[self._spec.reading]))
-        return self._accumulator.spikes(rates * ((until_ns - now_ns) * 1e-9), now_ns, until_ns)
+    def _expected(self, values: Array, duration_s: float) -> FloatArray:
+        return self.rates_hz(float(values[self._spec.reading])) * duration_s
 
 
 class SignedRate(_ReadingEncoder):
@@ -164,18 +160,13 @@ class SignedRate(_ReadingEncoder):
         _check_port(spec.port, port_size, len(spec.readings))
         super().__init__(spec.stream, spec.port, port_size, max(spec.readings))
         self._readings = np.array(spec.readings)
-        self._gain = spec.max_rate_hz / np.array(spec.scale)
+        self._gain: FloatArray = spec.max_rate_hz / np.array(spec.scale)
         self._max_rate_hz = spec.max_rate_hz
-        self._accumulator = _Accumulator(port_size)
 
-    def encode(self, batches: Sequence[Batch], now_ns: int, until_ns: int) -> Array:
-        """The spikes of the step."""
-        values = self._latest(batches)
-        if values is None:
-            return np.zeros(0, SPIKE)
-        signed = values[self._readings] * self._gain
-        rates = np.clip(np.column_stack((signed, -signed)).ravel(), 0.0, self._max_rate_hz)
-        return self._accumulator.spikes(rates * ((until_ns - now_ns) * 1e-9), now_ns, until_ns)
+    def _expected(self, values: Array, duration_s: float) -> FloatArray:
+        signed: FloatArray = values[self._readings] * self._gain
+        both: FloatArray = np.column_stack((signed, -signed)).ravel()
+        return np.clip(both, 0.0, self._max_rate_hz) * duration_s
 
 
 class Delta(_ReadingEncoder):
@@ -188,18 +179,14 @@ class Delta(_ReadingEncoder):
         self._quantum = np.array(spec.quantum)
         self._reference: FloatArray | None = None
 
-    def encode(self, batches: Sequence[Batch], now_ns: int, until_ns: int) -> Array:
-        """The spikes of the step, each line's evenly spaced."""
-        values = self._latest(batches)
-        if values is None:
-            return np.zeros(0, SPIKE)
+    def _expected(self, values: Array, duration_s: float) -> FloatArray:
+        del duration_s
         now = values[self._readings]
         if self._reference is None:
             self._reference = now.copy()
-        steps = np.trunc((now - self._reference) / self._quantum)
+        steps: FloatArray = np.trunc((now - self._reference) / self._quantum)
         self._reference += steps * self._quantum
-        counts = np.column_stack((np.maximum(steps, 0), np.maximum(-steps, 0))).ravel()
-        return _Accumulator(self.size).spikes(counts, now_ns, until_ns)
+        return np.maximum(np.column_stack((steps, -steps)).ravel(), 0.0)
 
 
 def _check_port(port: str, port_size: int, readings: int) -> None:

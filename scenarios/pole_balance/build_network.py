@@ -42,10 +42,10 @@ WIDTH, HEIGHT, CELL_PX = 64, 48, 4
 #: the hinge's vertical): measured on a swaying pole. It depends on the pole's contrast and width.
 TILT_PER_MOMENT = -0.00252
 #: Position, velocity, tilt and tilt rate that the ensemble represents well.
-STATE_SCALE = np.array([1.0, 1.5, 0.25, 1.5])
+STATE_SCALE: FloatArray = np.array([1.0, 1.5, 0.25, 1.5])
 #: Low-pass of each state. Tilt is the leaky integral of its changes: the leak forgets the unknown
 #: start and the drift, and the cart's encoder supplies what is forgotten.
-STATE_TAU_S = np.array([0.05, 0.03, 3.0, 0.015])
+STATE_TAU_S: FloatArray = np.array([0.05, 0.03, 3.0, 0.015])
 #: A command of 1 in the network.
 FORCE_SCALE_N = 30.0
 PLACE = GaussianPopulationSpec(

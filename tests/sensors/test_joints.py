@@ -1,7 +1,6 @@
 """Readings are sampled at every read."""
 
 import numpy as np
-import pytest
 
 from reflexarc.runtime.batch import Schema
 from reflexarc.sensors.joints import JointReadings
@@ -17,8 +16,3 @@ def test_samples_now_and_counts() -> None:
     assert (second.t_first_ns, second.t_last_ns) == (6, 6)
     assert list(first.values) == [1.0, 2.0]
     assert list(second.values) == [3.0, 2.0]
-
-
-def test_quantum_rounds_to_the_scale() -> None:
-    sensor = JointReadings("rail", lambda: np.array([0.0234, 0.0234]), quantum=[0.01, 0.0])
-    assert sensor.read(0).values == pytest.approx([0.02, 0.0234])
