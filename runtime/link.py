@@ -53,11 +53,18 @@ def silence_s(period_ns: int) -> float:
 
 
 def serve_world(
-    world: World, endpoint: str, period_ns: int, mode: ClockMode, *, digest: str = ""
+    world: World,
+    endpoint: str,
+    period_ns: int,
+    mode: ClockMode,
+    *,
+    digest: str = "",
+    patience_s: float = HELLO_TIMEOUT_S,
 ) -> bool:
     """Serve `world` at `endpoint` until the loop says bye or is gone, or SIGTERM or SIGINT comes.
 
-    Closes the world. Returns False after one of those signals.
+    Closes the world. Returns False after one of those signals. `patience_s` is how long it waits
+    for a loop to come.
 
     Raises:
         ConfigError: the endpoint is wrong or in use, or the loop disagrees.
@@ -70,7 +77,7 @@ def serve_world(
             WorldServer(world, endpoint, period_ns, mode, digest=digest) as server,
             _signals(server),
         ):
-            server.run()
+            server.run(patience_s)
             return not server.stopped
     finally:
         world.close()
@@ -122,9 +129,9 @@ class WorldServer:
         """Make `run` return soon; may be called from a signal handler or another thread."""
         self._stopped = True
 
-    def run(self) -> None:
+    def run(self, patience_s: float = HELLO_TIMEOUT_S) -> None:
         """Serve one loop from its hello to its bye. Raises as `serve_world`."""
-        if not self._welcome():
+        if not self._welcome(patience_s):
             return
         try:
             if self._publisher is None:
@@ -152,16 +159,16 @@ class WorldServer:
             if isinstance(answer, Control) and answer.op == "bye":
                 return
 
-    def _welcome(self) -> bool:
+    def _welcome(self, patience_s: float) -> bool:
         """Wait for hello and answer it; False when stopped first."""
-        deadline_ns = monotonic_ns() + round(HELLO_TIMEOUT_S * 1e9)
+        begin_ns = monotonic_ns()
         while not self._stopped:
             hello = self._pair.receive(SLICE_S)
             if isinstance(hello, Control) and hello.op == "hello":
                 self._answer(hello)
                 return True
-            if monotonic_ns() >= deadline_ns:
-                raise LinkError(f"{self._pair.endpoint}: no loop came within {HELLO_TIMEOUT_S:g} s")
+            if monotonic_ns() - begin_ns >= patience_s * 1e9:
+                raise LinkError(f"{self._pair.endpoint}: no loop came within {patience_s:g} s")
         return False
 
     def _answer(self, hello: Control) -> None:

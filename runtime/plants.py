@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from typing import Any
 
 from reflexarc.runtime.bus import runtime_dir
-from reflexarc.runtime.link import RemotePlant, serve_world
+from reflexarc.runtime.link import HELLO_TIMEOUT_S, RemotePlant, serve_world
 from reflexarc.runtime.network import FloatArray
 from reflexarc.runtime.scenario import Scenario
 from reflexarc.runtime.world import LocalPlant, NoPlant, Plant
@@ -53,11 +54,12 @@ def serve(scenario: Scenario, endpoint: str | None, once: bool) -> None:
     spec = scenario.spec
     going = True
     while going:
-        going = serve_world(
+        on = serve_world(
             scenario.make_world(spec.seed),
             endpoint or world_endpoint(spec.name),
             spec.period_ns,
             spec.mode,
             digest=scenario.world_digest(spec.seed),
+            patience_s=HELLO_TIMEOUT_S if once else math.inf,
         )
-        going = going and not once
+        going = on and not once
