@@ -147,6 +147,15 @@ def test_riccati_agrees_with_scipy() -> None:
     np.testing.assert_allclose(lqr_gain(a, b, q, 0.1, 0.002), expected, rtol=1e-6)
 
 
+def test_nominal_gains_hold_three_kilograms_but_not_four() -> None:
+    # why scenario.yaml changes the pole to 4 kg
+    def growth_per_s(mass_kg: float) -> float:
+        a, b = linear_plant(mass_kg)
+        return float(np.linalg.eigvals(a - b @ LqrConfig().gain()[None]).real.max())
+
+    assert growth_per_s(3.0) < 0 < growth_per_s(4.0)
+
+
 def balanced(plant: PoleBalance, controller: Controller, seconds: float) -> float:
     score = Balanced(BalancedConfig(), 0)
     command = np.zeros(1)
