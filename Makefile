@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+BUILT  := build/.compiled
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run test lint bench clean
@@ -10,29 +11,32 @@ STAMP  := $(VENV)/.installed
 help:  ## show this
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP)  ## make .venv with everything needed to run, test and lint
+setup: $(STAMP) $(BUILT)  ## make .venv with everything needed to run, test and lint
 
-$(STAMP): pyproject.toml setup.py $(wildcard ext/*.pyx ext/*.pxd)
+$(STAMP): pyproject.toml setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	mkdir -p build && touch $@ $(BUILT)
+
+$(BUILT): $(STAMP) $(wildcard ext/*.pyx ext/*.pxd)
+	$(BIN)/python setup.py --quiet build_ext --inplace
 	touch $@
 
-build: $(STAMP)  ## rebuild the compiled layer after a change in ext/
-	$(BIN)/python setup.py --quiet build_ext --inplace
+build: $(BUILT)  ## compile what has changed in ext/
 
-run: $(STAMP)  ## balance a pole from what an event camera sees; leaves a report in runs/
+run: $(BUILT)  ## balance a pole from what an event camera sees; leaves a report in runs/
 	$(BIN)/reflexarc run pole-balance
 
-test: $(STAMP)  ## run every test
+test: $(BUILT)  ## run every test
 	$(BIN)/python -m pytest
 
-lint: $(STAMP)  ## ruff and mypy over everything
+lint: $(BUILT)  ## ruff and mypy over everything
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(STAMP)  ## print the benchmarks, one JSON object each
+bench: $(BUILT)  ## print the benchmarks, one JSON object each
 	$(BIN)/python benchmarks/engine.py
 
 clean:  ## remove what was built

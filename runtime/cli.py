@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import sys
 import warnings
@@ -43,6 +44,8 @@ Json = Annotated[bool, typer.Option("--json", help="one JSON object on standard 
 def main() -> None:
     """Run the command; a deliberate error is one line on standard error and an exit code."""
     warnings.formatwarning = _one_line
+    # A tick's matrices are small: handing them to other cores costs more than it gains.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         code = app(standalone_mode=False)
     except ReflexarcError as error:
