@@ -42,7 +42,7 @@ def colours(names: list[str]) -> dict[str, str]:
 
 
 def camera(recording: Recording, stream: str) -> Figure | None:
-    """What the camera `stream` saw in some windows across the run, and its event rate over time.
+    """What the camera `stream` saw: in some windows, in its columns over time, and how much.
 
     None if it saw nothing.
     """
@@ -53,8 +53,8 @@ def camera(recording: Recording, stream: str) -> Figure | None:
     end_s = max(float(t_s[-1]), duration_s(recording))
     window_s = _window_s(len(events), end_s)
     shape = _sensor_shape(recording, stream, events)
-    figure = Figure((WIDTH_IN, 4.0), layout="constrained")
-    grid = figure.add_gridspec(2, WINDOWS, height_ratios=[1, 1.2])
+    figure = Figure((WIDTH_IN, 5.6), layout="constrained")
+    grid = figure.add_gridspec(3, WINDOWS, height_ratios=[1, 1.4, 0.7])
     for n in range(WINDOWS):
         begin_s = min((n + 0.5) * end_s / WINDOWS, end_s - window_s)
         seen = events[np.searchsorted(t_s, begin_s) : np.searchsorted(t_s, begin_s + window_s)]
@@ -63,8 +63,12 @@ def camera(recording: Recording, stream: str) -> Figure | None:
         axes.set_title(f"{begin_s:.2f} s\n{len(seen)} events", fontsize=9)
         axes.set_xticks([])
         axes.set_yticks([])
-    _event_rate(figure.add_subplot(grid[1, :]), events, end_s)
-    figure.suptitle(f"{stream}: events of {window_s * 1e3:.0f} ms (orange brighter, blue darker)")
+    columns = figure.add_subplot(grid[1, :])
+    _columns_over_time(columns, events, shape[1], end_s)
+    _event_rate(figure.add_subplot(grid[2, :], sharex=columns), events, end_s)
+    figure.suptitle(
+        f"{stream}: events of {window_s * 1e3:.0f} ms (orange brighter, blue darker)", fontsize=11
+    )
     return figure
 
 
@@ -89,6 +93,21 @@ def _sensor_shape(recording: Recording, stream: str, events: Array) -> tuple[int
         if encoder["stream"] == stream and {"width", "height"} <= encoder.keys():
             return encoder["height"], encoder["width"]
     return int(events["y"].max()) + 1, int(events["x"].max()) + 1
+
+
+def _columns_over_time(axes: Axes, events: Array, width: int, end_s: float) -> None:
+    """Where along the image's width something moved, over the whole run."""
+    bins = 4 * WINDOWS * 20
+    seen = np.empty(len(events), events.dtype)
+    seen["on"] = events["on"]
+    seen["x"] = np.minimum(events["t"] * 1e-6 / end_s * bins, bins - 1)
+    seen["y"] = events["x"]
+    extent = (0.0, end_s, width - 0.5, -0.5)
+    axes.imshow(_accumulated(seen, (width, bins)), extent=extent, aspect="auto")
+    first, last = int(seen["y"].min()), int(seen["y"].max())
+    axes.set(ylabel="column, px", ylim=(min(last + 3, width) - 0.5, max(first - 3, 0) - 0.5))
+    axes.tick_params(labelbottom=False)
+    _bare(axes)
 
 
 def _event_rate(axes: Axes, events: Array, end_s: float) -> None:
