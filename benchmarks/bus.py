@@ -39,6 +39,9 @@ EVENTS_A_FRAME = 1000
 class Still(World):
     """A world in which nothing happens: what is left is the link."""
 
+    def __init__(self) -> None:
+        """Nothing to set up."""
+
     def advance(self, until_ns: int, command: FloatArray) -> list[Batch]:
         """One reading, as a joint sensor would give."""
         return [Batch("joint", Schema.READINGS, command.copy(), until_ns, until_ns)]
@@ -196,8 +199,9 @@ def start(role: str, endpoint: str, events: int = 0) -> subprocess.Popen[bytes]:
 
 
 def be_echo(endpoint: str, _events: int) -> None:
-    """Send every message back until an empty one."""
+    """Send every message back until an empty one, or none for ten seconds."""
     socket = zmq.Context.instance().socket(zmq.PAIR)
+    socket.rcvtimeo = 10_000
     socket.connect(endpoint)
     while message := socket.recv():
         socket.send(message)
