@@ -4,6 +4,7 @@ import importlib
 import importlib.metadata
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,20 @@ def test_no_generic_name_is_installed_at_top_level():
 def test_nothing_was_imported_by_its_bare_name():
     bare = [name for name in sys.modules if name.partition(".")[0] in FOLDERS]
     assert bare == []
+
+
+def test_every_package_is_installed():
+    project = Path(__file__).parents[1] / "pyproject.toml"
+    if not (project.parent / "setup.py").exists():
+        pytest.skip("this is not a checkout")
+    listed = tomllib.loads(project.read_text())["tool"]["setuptools"]["packages"]
+    found = {
+        ".".join(("reflexarc", *path.parent.relative_to(project.parent).parts))
+        for folder in FOLDERS
+        for path in (project.parent / folder).rglob("__init__.py")
+        if "_root" not in path.parts
+    }
+    assert set(listed) == found | {"reflexarc"}
 
 
 def run_python(code):
