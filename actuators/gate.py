@@ -21,7 +21,7 @@ FloatArray = npt.NDArray[np.float64]
 class GateSpec(Strict):
     """Limits of each command element, in the command's own unit.
 
-    `rest` is the command that means stop (no torque, or the pose to hold); `slew_per_s` bounds
+    `labels` names the elements with their units, for reports ("force, N"). `rest` is the command that means stop (no torque, or the pose to hold); `slew_per_s` bounds
     how fast a command may change.
     """
 
@@ -29,11 +29,12 @@ class GateSpec(Strict):
     high: list[float]
     rest: list[float]
     slew_per_s: list[float] | None = None
+    labels: list[str] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> GateSpec:
         size = len(self.low)
-        for name in ("high", "rest", "slew_per_s"):
+        for name in ("high", "rest", "slew_per_s", "labels"):
             values = getattr(self, name)
             if values is not None and len(values) != size:
                 raise ValueError(f"{name}: {len(values)} entries, but low has {size}")

@@ -179,7 +179,7 @@ def commands(runs: Runs) -> Figure | None:
     """
     series = {name: run.commands() for name, run in runs.items()}
     gate = next(iter(runs.values())).start.config["gate"]
-    labels = [f"command {n}" for n in range(len(gate["low"]))]
+    labels = gate.get("labels") or [f"command {n}" for n in range(len(gate["low"]))]
     figure = _panels(series, runs, labels)
     if figure is None:
         return None

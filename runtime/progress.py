@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 
 class RunProgress(ABC):
@@ -58,33 +58,34 @@ class Bar(RunProgress):
     """A bar on a terminal, redrawn at most every hundredth of a run."""
 
     def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(console=console)
+        self._task = TaskID(0)
+        self._done_s = self._shown_s = self._step_s = 0.0
+
+    def start(self, name: str, total_s: float) -> None:
+        """Draw an empty bar."""
         self._bar = Progress(
             TextColumn("{task.description:<12}"),
             BarColumn(bar_width=30),
             TextColumn("{task.completed:5.1f} of {task.total:g} s"),
             TextColumn("{task.fields[score]}"),
-            TimeRemainingColumn(compact=True),
-            console=console,
+            console=self._console,
         )
-        self._task = TaskID(0)
-        self._shown_s = 0.0
-        self._step_s = 0.0
-
-    def start(self, name: str, total_s: float) -> None:
-        """Draw an empty bar."""
         self._bar.start()
         self._task = self._bar.add_task(name, total=total_s, score="")
-        self._shown_s, self._step_s = 0.0, total_s / 100
+        self._done_s, self._shown_s, self._step_s = 0.0, 0.0, total_s / 100
 
     def update(self, done_s: float, score: str) -> None:
         """Move the bar when it would be seen."""
+        self._done_s = done_s
         if done_s - self._shown_s >= self._step_s:
             self._shown_s = done_s
             self._bar.update(self._task, completed=done_s, score=score)
 
     def finish(self, text: str) -> None:
         """Leave the bar where it is, with how it ended."""
-        self._bar.update(self._task, score=text, refresh=True)
+        self._bar.update(self._task, completed=self._done_s, score=text, refresh=True)
         self._bar.stop()
 
 
