@@ -21,8 +21,9 @@ FloatArray = npt.NDArray[np.float64]
 class GateSpec(Strict):
     """Limits of each command element, in the command's own unit.
 
-    `labels` names the elements with their units, for reports ("force, N"). `rest` is the command that means stop (no torque, or the pose to hold); `slew_per_s` bounds
-    how fast a command may change.
+    `rest` is the command that means stop (no torque, or the pose to hold); `slew_per_s` bounds
+    how fast a command may change; `labels` names the elements with their units, for reports
+    ("force, N").
     """
 
     low: list[float] = Field(min_length=1)
