@@ -1,13 +1,13 @@
 """One control step of a 1,000-neuron network, beside a peer's in the same run; one JSON object.
 
     python benchmarks/engine.py                       # the engine alone
-    python benchmarks/engine.py --peers ../shared/peers --peer-python PEERS/bin/python
+    python benchmarks/engine.py --harness ../shared/peers --peer brian2=ENV/bin/python ...
 
 The network: N CubaLIF neurons at about 5 Hz, 100 recurrent synapses each, 100 input spikes a
 millisecond onto 10 neurons each, output spikes read back in Python every step. They have one
 synaptic time constant of 5 ms; where the peers give inhibition 10 ms, its weight is doubled here to
-keep the charge. Brian2, Nengo and NEST join through the neutral harness when an environment that
-has them is named.
+keep the charge. Brian2, Nengo and NEST join through the neutral harness when
+environments that have them are named.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from reflexarc.runtime.clock import perf_ns
 from reflexarc.runtime.network import Input, Linear, Network, Neurons, Output
 
 STEP_NS = 1_000_000
+#: Peers the harness knows, and how each is driven fastest there.
+PEERS = {"brian2": "netop", "nengo": "sparse", "nest": ""}
 LINES, FAN_OUT, INDEGREE, SPIKES = 1000, 10, 100, 100
 
 
@@ -90,16 +92,17 @@ def step_us(n: int, steps: int) -> dict[str, float]:
     return {"p50": p50, "p99": p99, "rate_hz": spikes / n / steps * 1000}
 
 
-def peer_us(args: argparse.Namespace, n: int) -> dict[str, dict[str, float]]:
-    """p50 of the peers' step of the same size, through the neutral harness."""
+def peer_us(harness: Path, peers: dict[str, str], n: int) -> dict[str, dict[str, float]]:
+    """p50 and rate of each peer's step of the same size, through the neutral harness."""
     found = {}
-    for engine, option in (("brian2_e", "netop"), ("nengo_e", "sparse"), ("nest_e", "")):
-        command = [args.peer_python, "bench.py", "loop", engine, "--n", str(n), "--dt", "1.0"]
-        command += ["--steps", "2000", "--opt", option]
-        done = subprocess.run(command, cwd=args.peers, capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            result = json.loads(done.stdout.splitlines()[-1])
-            found[result["version"]] = {"p50": result["p50"], "rate_hz": result["rate_hz"]}
+    for name, python in peers.items():
+        command = [python, "bench.py", "loop", f"{name}_e", "--n", str(n), "--dt", "1.0"]
+        command += ["--steps", "2000", "--opt", PEERS[name]]
+        done = subprocess.run(command, cwd=harness, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{name}: {done.stderr.splitlines()[-1]}")
+        result = json.loads(done.stdout.splitlines()[-1])
+        found[result["version"]] = {"p50": result["p50"], "rate_hz": result["rate_hz"]}
     return found
 
 
@@ -108,8 +111,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--peers", type=Path, help="folder of the neutral peer harness")
-    parser.add_argument("--peer-python", help="python of an environment that has the peers")
+    parser.add_argument("--harness", type=Path, help="folder of the neutral peer harness")
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON")
     args = parser.parse_args()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     gc.disable()
@@ -117,7 +120,7 @@ def main() -> None:
     for n in (1000, 10_000):
         ours = [step_us(n, args.steps) for _ in range(args.repeat)]
         p50 = statistics.median(run["p50"] for run in ours)
-        peers = peer_us(args, n) if args.peers and args.peer_python else {}
+        peers = peer_us(args.harness, dict(peer.split("=", 1) for peer in args.peer), n)
         name = f"step_{n // 1000}k_us"
         result[name] = {
             "p50": round(p50, 2),
