@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from reflexarc.actuators.decoder import Decoder
+from reflexarc.ext.spikes import filter_rates
 from reflexarc.runtime.batch import SPIKE
 from reflexarc.runtime.config import Strict
 
@@ -24,14 +25,13 @@ class RateFilter:
 
     def __init__(self, size: int, tau_s: float) -> None:
         self.rate_hz = np.zeros(size)
+        self._counts = np.zeros(size)
         self._tau_s = tau_s
 
     def update(self, spikes: npt.NDArray[Any], duration_s: float) -> npt.NDArray[np.float64]:
         """Take in the SPIKE records of the last `duration_s`; the rates, shape (size,)."""
         keep = math.exp(-duration_s / self._tau_s)
-        counts = np.bincount(spikes["i"], minlength=len(self.rate_hz))
-        self.rate_hz *= keep
-        self.rate_hz += counts * ((1.0 - keep) / duration_s)
+        filter_rates(self.rate_hz, self._counts, spikes, keep, (1.0 - keep) / duration_s)
         return self.rate_hz
 
 
@@ -119,7 +119,7 @@ class PopulationVector(Decoder):
     ) -> npt.NDArray[np.float64]:
         """The wanted command, shape (1,)."""
         rates = self._filter.update(values, (until_ns - now_ns) * 1e-9)
-        return np.atleast_1d(self._readout @ rates)
+        return np.array([self._readout @ rates])
 
 
 class Graded(Decoder):

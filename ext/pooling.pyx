@@ -5,12 +5,7 @@ import numpy as np
 from libc.stdint cimport int64_t, uint32_t
 
 from reflexarc.ext.pixels cimport Event
-
-
-cdef packed struct Spike:
-    # field for field reflexarc.runtime.batch.SPIKE
-    int64_t t_ns
-    uint32_t i
+from reflexarc.ext.spikes cimport Spike
 
 
 cdef Py_ssize_t pool_events(

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
+from reflexarc.ext.spikes import fire
 from reflexarc.runtime.batch import SPIKE, Array, Batch
 from reflexarc.runtime.config import Strict
 from reflexarc.sensors.encoder import Encoder
@@ -91,22 +92,6 @@ def _check_pairs(readings: list[int], values: list[float], name: str) -> None:
         raise ValueError("readings: must not be negative")
 
 
-def _passing(start: FloatArray, end: FloatArray, now_ns: int, until_ns: int) -> Array:
-    """SPIKE records, sorted by time: one where a line's phase passes a whole number.
-
-    The phases rise evenly from `start` (below 1) to `end` during the step.
-    """
-    counts = end.astype(np.intp)
-    lines = np.repeat(np.arange(len(counts)), counts)
-    nth = 1 + np.arange(len(lines)) - np.repeat(np.cumsum(counts) - counts, counts)
-    share = (nth - start[lines]) / (end - start)[lines]
-    span_ns = until_ns - now_ns
-    spikes = np.empty(len(lines), dtype=SPIKE)
-    spikes["t_ns"] = now_ns + np.minimum(share * span_ns, span_ns - 1)
-    spikes["i"] = lines
-    return spikes[np.argsort(spikes["t_ns"], kind="stable")]
-
-
 class _ReadingEncoder(Encoder):
     """Keeps the last readings of its stream; silent until the first arrive."""
 
@@ -123,10 +108,8 @@ class _ReadingEncoder(Encoder):
                 self._values = batch.values
         if self._values is None:
             return np.zeros(0, SPIKE)
-        start = self._phase
-        end = start + self._expected(self._values, (until_ns - now_ns) * 1e-9)
-        self._phase = end - np.floor(end)
-        return _passing(start, end, now_ns, until_ns)
+        expected = self._expected(self._values, (until_ns - now_ns) * 1e-9)
+        return fire(self._phase, expected, SPIKE, now_ns, until_ns)
 
     @abstractmethod
     def _expected(self, values: Array, duration_s: float) -> FloatArray:
@@ -159,14 +142,14 @@ class SignedRate(_ReadingEncoder):
     def __init__(self, spec: SignedRateSpec, port_size: int) -> None:
         _check_port(spec.port, port_size, len(spec.readings))
         super().__init__(spec.stream, spec.port, port_size, max(spec.readings))
-        self._readings = np.array(spec.readings)
-        self._gain: FloatArray = spec.max_rate_hz / np.array(spec.scale)
+        self._readings = np.repeat(spec.readings, 2)
+        self._gain = _both_ways(spec.max_rate_hz / np.array(spec.scale))
         self._max_rate_hz = spec.max_rate_hz
 
     def _expected(self, values: Array, duration_s: float) -> FloatArray:
-        signed: FloatArray = values[self._readings] * self._gain
-        both: FloatArray = np.column_stack((signed, -signed)).ravel()
-        return np.clip(both, 0.0, self._max_rate_hz) * duration_s
+        signed_hz = values[self._readings] * self._gain
+        rates_hz: FloatArray = np.minimum(np.maximum(signed_hz, 0.0), self._max_rate_hz)
+        return rates_hz * duration_s
 
 
 class Delta(_ReadingEncoder):
@@ -175,8 +158,8 @@ class Delta(_ReadingEncoder):
     def __init__(self, spec: DeltaSpec, port_size: int) -> None:
         _check_port(spec.port, port_size, len(spec.readings))
         super().__init__(spec.stream, spec.port, port_size, max(spec.readings))
-        self._readings = np.array(spec.readings)
-        self._quantum = np.array(spec.quantum)
+        self._readings = np.repeat(spec.readings, 2)
+        self._quantum = _both_ways(np.array(spec.quantum))
         self._reference: FloatArray | None = None
 
     def _expected(self, values: Array, duration_s: float) -> FloatArray:
@@ -186,7 +169,12 @@ class Delta(_ReadingEncoder):
             self._reference = now.copy()
         steps: FloatArray = np.trunc((now - self._reference) / self._quantum)
         self._reference += steps * self._quantum
-        return np.maximum(np.column_stack((steps, -steps)).ravel(), 0.0)
+        return np.maximum(steps, 0.0)
+
+
+def _both_ways(values: FloatArray) -> FloatArray:
+    """Each value for the first line of its pair, and negated for the second."""
+    return np.column_stack((values, -values)).ravel()
 
 
 def _check_port(port: str, port_size: int, readings: int) -> None:

@@ -1,0 +1,19 @@
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+def fire(
+    phase: npt.NDArray[np.float64],
+    expected: npt.NDArray[np.float64],
+    spike_dtype: np.dtype[Any],
+    now_ns: int,
+    until_ns: int,
+) -> npt.NDArray[Any]: ...
+def filter_rates(
+    rate_hz: npt.NDArray[np.float64],
+    counts: npt.NDArray[np.float64],
+    spikes: npt.NDArray[Any],
+    keep: float,
+    gain: float,
+) -> None: ...

@@ -1,0 +1,110 @@
+"""Spikes: from the rates of lines to records, and from records to filtered rates."""
+
+import numpy as np
+
+from libc.math cimport floor
+from libc.stdint cimport int64_t
+from libc.stdlib cimport qsort
+
+# More spikes than this of one line in one step are an error of whoever asks for them.
+cdef double MOST = 1e6
+
+
+cdef Py_ssize_t count_passed(
+    Py_ssize_t n, const double *phase, const double *expected
+) noexcept nogil:
+    """How many whole numbers the phases pass as they rise by `expected`; -1 - line if too many."""
+    cdef Py_ssize_t line, total = 0
+    cdef double end
+    for line in range(n):
+        end = phase[line] + expected[line]
+        if not 0.0 <= end <= MOST:
+            return -1 - line
+        total += <Py_ssize_t>end
+    return total
+
+
+cdef void pass_whole_numbers(
+    Py_ssize_t n, double *phase, const double *expected, Spike *spikes,
+    int64_t now_ns, int64_t span_ns,
+) noexcept nogil:
+    """Raise the phases evenly by `expected`; one spike where one passes a whole number."""
+    cdef Py_ssize_t line, nth, k = 0
+    cdef double start, end, t_ns
+    for line in range(n):
+        start = phase[line]
+        end = start + expected[line]
+        phase[line] = end - floor(end)
+        for nth in range(1, <Py_ssize_t>end + 1):
+            t_ns = (nth - start) / (end - start) * span_ns
+            spikes[k].t_ns = now_ns + <int64_t>min(t_ns, <double>(span_ns - 1))
+            spikes[k].i = <uint32_t>line
+            k += 1
+
+
+cdef int by_time(const void *first, const void *second) noexcept nogil:
+    """Order of two spikes: by time, then by line."""
+    cdef const Spike *a = <const Spike *>first
+    cdef const Spike *b = <const Spike *>second
+    if a.t_ns != b.t_ns:
+        return -1 if a.t_ns < b.t_ns else 1
+    return -1 if a.i < b.i else a.i > b.i
+
+
+def fire(double[::1] phase, const double[::1] expected, spike_dtype, int64_t now_ns,
+         int64_t until_ns):
+    """The spikes of lines whose phases rise evenly by `expected` in [now, until), by time.
+
+    A line spikes where its phase passes a whole number; what is left over stays in `phase`.
+
+    Args:
+        phase: from 0 to below 1, one a line; changed in place.
+        expected: how many spikes each line is to give, not necessarily whole, from 0.
+        spike_dtype: the SPIKE dtype.
+        now_ns, until_ns: the step.
+
+    Raises:
+        ValueError: sizes differ, or a line is to give a negative, non-finite or absurd number
+            of spikes; the phases are unchanged then.
+    """
+    cdef Py_ssize_t n = phase.shape[0], total
+    cdef Spike[::1] out
+    if expected.shape[0] != n:
+        raise ValueError(f"{n} phases, but {expected.shape[0]} numbers of spikes")
+    if n == 0:
+        return np.empty(0, dtype=spike_dtype)
+    total = count_passed(n, &phase[0], &expected[0])
+    if total < 0:
+        line = -1 - total
+        raise ValueError(f"line {line} cannot give {expected[line]:g} spikes in one step")
+    spikes = np.empty(total, dtype=spike_dtype)
+    out = spikes
+    with nogil:
+        pass_whole_numbers(
+            n, &phase[0], &expected[0], &out[0] if total else NULL, now_ns, until_ns - now_ns)
+        if total > 1:
+            qsort(&out[0], total, sizeof(Spike), by_time)
+    return spikes
+
+
+def filter_rates(double[::1] rate_hz, double[::1] counts, const Spike[:] spikes, double keep,
+                 double gain):
+    """rate = keep rate + gain count, where count is how many of `spikes` each line has.
+
+    Args:
+        rate_hz, counts: one a line; both are changed in place.
+
+    Raises:
+        ValueError: sizes differ, or a spike is of a line that is not there; the rates are
+            unchanged then.
+    """
+    cdef Py_ssize_t k, n = rate_hz.shape[0]
+    if counts.shape[0] != n:
+        raise ValueError(f"{n} rates, but {counts.shape[0]} counts")
+    counts[:] = 0.0
+    for k in range(spikes.shape[0]):
+        if spikes[k].i >= n:
+            raise ValueError(f"spike of line {spikes[k].i}, but there are only {n}")
+        counts[spikes[k].i] += 1.0
+    for k in range(n):
+        rate_hz[k] = keep * rate_hz[k] + gain * counts[k]
