@@ -65,6 +65,20 @@ cdef struct Counters:
     int64_t spikes
     int64_t weight_updates
 
+# An input port.
+cdef struct Port:
+    int64_t at         # where it begins in values
+    int64_t list_id    # its event list
+    int64_t size
+    int64_t held       # whether it shows a held vector (1) or spikes (0)
+    int64_t next       # its spikes that still wait, in the queue
+    int64_t end
+
+# A spike that waits to enter at an input port.
+cdef struct Waiting:
+    int64_t step
+    int64_t i
+
 # A spike that left an output port.
 cdef struct LogEntry:
     int64_t step
@@ -77,14 +91,17 @@ cdef class ClockedEngine:
     cdef Op[::1] _ops
     cdef Arrays _arrays
     cdef Counters _counters
-    cdef int64_t[:, ::1] _ports
+    cdef Port[::1] _ports
+    cdef Waiting[::1] _queue
+    cdef int64_t _queued
     cdef LogEntry[::1] _log
     cdef int64_t _logged
+    cdef int64_t _dt_ns
     cdef readonly int64_t steps_per_call
     cdef public int64_t step
     cdef public bint learning
 
     cdef void _tick(self) noexcept nogil
-    cdef void _clear_inputs(self) noexcept nogil
-    cdef void _inject(self, int64_t port, int64_t i) noexcept nogil
+    cdef void _take_inputs(self) noexcept nogil
+    cdef void _inject(self, const Port *port, int64_t i) noexcept nogil
     cdef void _note(self, const Op *op) noexcept nogil

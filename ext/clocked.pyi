@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 OP: np.dtype[Any]
+PORT: np.dtype[Any]
 LOG_ENTRY: np.dtype[Any]
 KINDS: dict[str, int]
 STORAGES: dict[str, int]
@@ -28,17 +29,14 @@ class ClockedEngine:
         events: npt.NDArray[np.int32],
         starts: npt.NDArray[np.int64],
         counts: npt.NDArray[np.int64],
-        ports: npt.NDArray[np.int64],
+        ports: npt.NDArray[Any],
         log: npt.NDArray[Any],
         steps_per_call: int,
+        dt_ns: int,
     ) -> None: ...
+    def release(self) -> None: ...
     def hold(self, port: int, x: npt.NDArray[np.float64]) -> None: ...
-    def release(self, port: int) -> None: ...
-    def advance(
-        self,
-        steps: int,
-        at: npt.NDArray[np.int64],
-        port: npt.NDArray[np.int64],
-        i: npt.NDArray[np.int64],
-    ) -> int: ...
+    def feed(self, port: int, spikes: npt.NDArray[Any], until_ns: int) -> None: ...
+    def advance(self, steps: int) -> None: ...
+    def left(self, port: int, spike_dtype: np.dtype[Any]) -> npt.NDArray[Any]: ...
     def counters(self) -> tuple[int, int, int, int]: ...

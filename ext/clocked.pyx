@@ -8,14 +8,17 @@ its neurons alone.
 import numpy as np
 
 from libc.math cimport isfinite, trunc
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from reflexarc.ext.plasticity cimport Pes, update_pes, update_trace
+from reflexarc.ext.spikes cimport Spike
 
 OP = np.dtype([(name, np.int64) for name in (
     "kind", "variant", "n", "m", "x", "x_list", "y", "y_list", "state", "params", "weights",
     "rows", "targets",
 )])
+PORT = np.dtype([(name, np.int64) for name in ("at", "list_id", "size", "held", "next", "end")])
+WAITING = np.dtype([(name, np.int64) for name in ("step", "i")])
 LOG_ENTRY = np.dtype([(name, np.int64) for name in ("step", "port", "i", "count")])
 KINDS = {
     "copy": COPY, "add": ADD, "scan": SCAN, "linear": LINEAR, "neurons": NEURONS,
@@ -245,20 +248,21 @@ def all_finite(const double[:] x):
 cdef class ClockedEngine:
     """Runs a program. The arrays belong to the caller; `values`, `events` and `counts` change.
 
-    `ports` has a row for each input port: its offset in values, its event list, its size, and
-    whether its values are held over the steps (1) or come as spikes (0).
+    A step lasts `dt_ns`; step k begins at `k * dt_ns`.
     """
 
     def __init__(self, Op[::1] ops, double[::1] values, const double[::1] constants,
                  const float[::1] weights32, const double[::1] weights64,
                  const int64_t[::1] rows, const int32_t[::1] targets, int32_t[::1] events,
-                 const int64_t[::1] starts, int64_t[::1] counts, int64_t[:, ::1] ports,
-                 LogEntry[::1] log, int64_t steps_per_call):
+                 const int64_t[::1] starts, int64_t[::1] counts, Port[::1] ports,
+                 LogEntry[::1] log, int64_t steps_per_call, int64_t dt_ns):
         self._owners = (values, constants, weights32, weights64, rows, targets, events, starts,
                         counts)
         self._ops = ops
         self._ports = ports
+        self._queue = np.empty(64, WAITING)
         self._log = log
+        self._dt_ns = dt_ns
         self.steps_per_call = steps_per_call
         self.learning = True
         # The caller pads every array, so that the first element exists.
@@ -272,67 +276,119 @@ cdef class ClockedEngine:
         self._arrays.starts = &starts[0]
         self._arrays.counts = &counts[0]
 
+    def release(self):
+        """Make every input port silent: forget what was held and what was fed."""
+        cdef int64_t p
+        for p in range(self._ports.shape[0]):
+            self._ports[p].held = self._ports[p].next = self._ports[p].end = 0
+        self._queued = 0
+
     def hold(self, int64_t port, const double[:] x):
         """Show `x` at an input port in every step until `release`."""
-        cdef int64_t i, list_ = self._ports[port, 1]
-        cdef double *values = self._arrays.values + self._ports[port, 0]
-        if x.shape[0] != self._ports[port, 2]:
-            raise ValueError(f"port {port} has {self._ports[port, 2]} elements, not {x.shape[0]}")
+        cdef int64_t i, list_ = self._ports[port].list_id
+        cdef double *values = self._arrays.values + self._ports[port].at
+        if x.shape[0] != self._ports[port].size:
+            raise ValueError(f"port {port} has {self._ports[port].size} elements, not {x.shape[0]}")
         for i in range(x.shape[0]):
             values[i] = x[i]
         self._arrays.counts[list_] = scan(
             x.shape[0], values, self._arrays.events + self._arrays.starts[list_])
-        self._ports[port, 3] = 1
+        self._ports[port].held = 1
 
-    def release(self, int64_t port):
-        """Let spikes alone decide what an input port shows, from the next step on."""
-        self._ports[port, 3] = 0
+    def feed(self, int64_t port, const Spike[:] spikes, int64_t until_ns):
+        """Let `spikes` enter at an input port, each in the step its time falls in.
 
-    def advance(self, int64_t steps, const int64_t[::1] at, const int64_t[::1] port,
-                const int64_t[::1] i):
-        """Run `steps` clock steps (at most `steps_per_call`); returns the entries in the log.
+        Call it at most once a port between two `release`.
 
-        Spike k enters element `i[k]` of input port `port[k]` in step `at[k]`, counted from now;
-        `at` ascends.
+        Raises:
+            ValueError: times do not ascend within [now, until_ns), or an index is too large.
         """
-        cdef int64_t step, k = 0
+        cdef int64_t k, size = self._ports[port].size
+        cdef int64_t now_ns = self.step * self._dt_ns, last_ns = now_ns
+        for k in range(spikes.shape[0]):
+            if not last_ns <= spikes[k].t_ns < until_ns:
+                raise ValueError(f"spike times must ascend within [{now_ns}, {until_ns}) ns")
+            if spikes[k].i >= size:
+                raise ValueError(f"index {spikes[k].i} of only {size} elements")
+            last_ns = spikes[k].t_ns
+        self._make_room(spikes.shape[0])
+        self._ports[port].next = self._queued
+        for k in range(spikes.shape[0]):
+            self._queue[self._queued].step = spikes[k].t_ns // self._dt_ns
+            self._queue[self._queued].i = spikes[k].i
+            self._queued += 1
+        self._ports[port].end = self._queued
+
+    def _make_room(self, int64_t more):
+        """Let the queue take `more` spikes."""
+        if self._queued + more > self._queue.shape[0]:
+            larger = np.empty(2 * (self._queued + more), WAITING)
+            larger[: self._queued] = np.asarray(self._queue)[: self._queued]
+            self._queue = larger
+
+    def advance(self, int64_t steps):
+        """Run `steps` clock steps, at most `steps_per_call`."""
+        cdef int64_t step
         if not 0 <= steps <= self.steps_per_call:
             raise ValueError(f"steps must be 0 to {self.steps_per_call}, not {steps}")
         with nogil:
             self._logged = 0
             for step in range(steps):
-                self._clear_inputs()
-                while k < at.shape[0] and at[k] == step:
-                    self._inject(port[k], i[k])
-                    k += 1
+                self._take_inputs()
                 self._tick()
-        return self._logged
+
+    def left(self, int64_t port, spike_dtype):
+        """The spikes that left an output port in the last `advance`, in records of `spike_dtype`.
+
+        A spike carries the start of its step.
+        """
+        cdef int64_t k, n, total = 0
+        cdef const LogEntry *entry
+        for k in range(self._logged):
+            if self._log[k].port == port:
+                total += max(self._log[k].count, 0)
+        spikes = np.empty(total, dtype=spike_dtype)
+        cdef Spike[::1] out = spikes
+        total = 0
+        for k in range(self._logged):
+            entry = &self._log[k]
+            if entry.port != port:
+                continue
+            for n in range(entry.count):
+                out[total].t_ns = entry.step * self._dt_ns
+                out[total].i = <uint32_t>entry.i
+                total += 1
+        return spikes
 
     def counters(self):
         """Synaptic events, neuron updates, spikes, weight updates."""
         c = self._counters
         return c.synaptic_events, c.neuron_updates, c.spikes, c.weight_updates
 
-    cdef void _clear_inputs(self) noexcept nogil:
-        cdef int64_t p, k, list_
+    cdef void _take_inputs(self) noexcept nogil:
+        """Clear the ports that hold nothing and let the spikes of this step in."""
+        cdef int64_t p, k
         cdef double *x
-        cdef int32_t *events
+        cdef const int32_t *events
+        cdef Port *port
         for p in range(self._ports.shape[0]):
-            if self._ports[p, 3]:
+            port = &self._ports[p]
+            if port.held:
                 continue
-            x = self._arrays.values + self._ports[p, 0]
-            list_ = self._ports[p, 1]
-            events = self._arrays.events + self._arrays.starts[list_]
-            for k in range(self._arrays.counts[list_]):
+            x = self._arrays.values + port.at
+            events = self._arrays.events + self._arrays.starts[port.list_id]
+            for k in range(self._arrays.counts[port.list_id]):
                 x[events[k]] = 0.0
-            self._arrays.counts[list_] = 0
+            self._arrays.counts[port.list_id] = 0
+            while port.next < port.end and self._queue[port.next].step == self.step:
+                self._inject(port, self._queue[port.next].i)
+                port.next += 1
 
-    cdef void _inject(self, int64_t port, int64_t i) noexcept nogil:
-        cdef double *x = self._arrays.values + self._ports[port, 0]
-        cdef int64_t list_ = self._ports[port, 1]
-        cdef int64_t *count = self._arrays.counts + list_
+    cdef void _inject(self, const Port *port, int64_t i) noexcept nogil:
+        cdef double *x = self._arrays.values + port.at
+        cdef int64_t *count = self._arrays.counts + port.list_id
         if x[i] == 0.0:
-            self._arrays.events[self._arrays.starts[list_] + count[0]] = <int32_t>i
+            self._arrays.events[self._arrays.starts[port.list_id] + count[0]] = <int32_t>i
             count[0] += 1
         x[i] += 1.0
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from reflexarc.ext.clocked import LOG_ENTRY, ClockedEngine, all_finite
+from reflexarc.ext.clocked import LOG_ENTRY, PORT, ClockedEngine, all_finite
 from reflexarc.runtime.backends.base import (
     Backend,
     Capabilities,
@@ -31,8 +31,6 @@ from reflexarc.runtime.network import NEURON_PARAMETERS, FloatArray, Linear, Net
 _LOG_ENTRIES = 65_536
 #: Engine time is bounded by this many steps a call, so that a long run can be interrupted.
 _MOST_STEPS = 1_000
-_NO_SPIKES = np.empty(0, SPIKE)
-_NOTHING = np.empty(0, np.int64)
 
 
 class ClockedBackend(Backend):
@@ -82,12 +80,11 @@ class ClockedProgram(Program):
         self._starts = np.array([*lowered.list_starts, 0], np.int64)
         self._counts = np.zeros(len(lowered.list_starts) + 1, np.int64)
         self._inputs = {node.name: k for k, node in enumerate(network.inputs())}
-        self._outputs = [node.name for node in network.outputs()]
-        self._ports = self._port_table()
+        self._outputs = {node.name: lowered.signals[node.name] for node in network.outputs()}
         table, constants = lowered.table(), lowered.constants.finish()
         self._identity = _digest(table, constants)
-        leaving = sum(lowered.signals[name].size for name in self._outputs)
-        self._log = np.zeros(max(leaving, _LOG_ENTRIES), LOG_ENTRY)
+        leaving = sum(signal.size for signal in self._outputs.values())
+        log = np.zeros(max(leaving, _LOG_ENTRIES), LOG_ENTRY)
         self._engine = ClockedEngine(
             table,
             self._values,
@@ -99,15 +96,16 @@ class ClockedProgram(Program):
             self._events,
             self._starts,
             self._counts,
-            self._ports,
-            self._log,
-            min(_MOST_STEPS, self._log.size // max(leaving, 1)),
+            self._port_table(),
+            log,
+            min(_MOST_STEPS, log.size // max(leaving, 1)),
+            self.dt_ns,
         )
 
     def _port_table(self) -> Array:
         signals = [self._signals[name] for name in self._inputs]
-        rows = [(signal.at, signal.list_id, signal.size, 0) for signal in signals]
-        return np.array(rows, np.int64).reshape(-1, 4)
+        rows = [(signal.at, signal.list_id, signal.size, 0, 0, 0) for signal in signals]
+        return np.array(rows, PORT)
 
     @property
     def learning(self) -> bool:
@@ -129,10 +127,10 @@ class ClockedProgram(Program):
         A spike enters in the step its time falls in; a spike out carries the start of its step.
         """
         steps = self._steps_until(until_ns)
-        held, spikes = self._checked(inputs, until_ns)
-        self._hold(held)
-        left = self._advance(steps, spikes)
-        return {name: self._shown(port, left) for port, name in enumerate(self._outputs)}
+        self._enter(inputs, until_ns)
+        most = self._engine.steps_per_call
+        parts = [self._advance(min(most, steps - done)) for done in range(0, max(steps, 1), most)]
+        return parts[0] if len(parts) == 1 else self._joined(parts)
 
     def _steps_until(self, until_ns: int) -> int:
         steps, rest = divmod(until_ns - self.now_ns, self.dt_ns)
@@ -143,69 +141,46 @@ class ClockedProgram(Program):
             )
         return steps
 
-    def _checked(
-        self, inputs: PortValues, until_ns: int
-    ) -> tuple[dict[str, Array], list[tuple[int, Array]]]:
-        """Split the inputs into held vectors and spikes by port number."""
-        held: dict[str, Array] = {}
-        spikes: list[tuple[int, Array]] = []
+    def _enter(self, inputs: PortValues, until_ns: int) -> None:
+        """Give the ports their inputs; the others are silent. A bad input changes no state."""
+        self._engine.release()
+        held = []
         for name, values in inputs.items():
             if name not in self._inputs:
                 known = ", ".join(self._inputs) or "none"
                 raise ValueError(f"no input port '{name}'; there are: {known}")
+            port = self._inputs[name]
             if values.dtype == SPIKE:
-                _check_spikes(name, values, self.now_ns, until_ns, self._signals[name].size)
-                spikes.append((self._inputs[name], values))
+                self._feed(name, port, values, until_ns)
             else:
-                held[name] = _checked_vector(name, values, self._signals[name].size)
-        return held, spikes
+                held.append((port, _checked_vector(name, values, self._signals[name].size)))
+        for port, vector in held:
+            self._engine.hold(port, vector)
 
-    def _hold(self, held: Mapping[str, Array]) -> None:
-        """Show the vectors at their ports; the engine clears the other ports each step."""
-        for name, port in self._inputs.items():
-            if name in held:
-                self._engine.hold(port, held[name])
-            else:
-                self._engine.release(port)
+    def _feed(self, name: str, port: int, spikes: Array, until_ns: int) -> None:
+        try:
+            self._engine.feed(port, spikes, until_ns)
+        except ValueError as error:
+            raise ValueError(f"input '{name}': {error}") from None
 
-    def _advance(self, steps: int, spikes: list[tuple[int, Array]]) -> Array:
-        """Run the engine; returns the log of spikes that left."""
-        most = self._engine.steps_per_call
-        at, port, i = self._schedule(spikes)
-        if steps <= most:
-            return self._log[: self._engine.advance(steps, at, port, i)]
-        parts = []
-        for done in range(0, steps, most):
-            first, last = np.searchsorted(at, [done, done + most])
-            logged = self._engine.advance(
-                min(most, steps - done), at[first:last] - done, port[first:last], i[first:last]
-            )
-            parts.append(self._log[:logged].copy())
-        return np.concatenate(parts)
+    def _advance(self, steps: int) -> dict[str, Array]:
+        """Run the engine; what each output port shows then."""
+        self._engine.advance(steps)
+        return {
+            name: self._engine.left(port, SPIKE)
+            if signal.spiking
+            else self._values[signal.range].copy()
+            for port, (name, signal) in enumerate(self._outputs.items())
+        }
 
-    def _schedule(self, spikes: list[tuple[int, Array]]) -> tuple[Array, Array, Array]:
-        """Step from now, port and element of every spike, in order of steps."""
-        if not spikes:
-            return _NOTHING, _NOTHING, _NOTHING
-        at = [(values["t_ns"] - self.now_ns) // self.dt_ns for _, values in spikes]
-        port = [np.full(values.size, number) for number, values in spikes]
-        i = [values["i"].astype(np.int64) for _, values in spikes]
-        if len(spikes) == 1:
-            return at[0], port[0], i[0]
-        order = np.argsort(np.concatenate(at), kind="stable")
-        return np.concatenate(at)[order], np.concatenate(port)[order], np.concatenate(i)[order]
-
-    def _shown(self, port: int, log: Array) -> Array:
-        signal = self._signals[self._outputs[port]]
-        if not signal.spiking:
-            return self._values[signal.range].copy()
-        if not log.size:
-            return _NO_SPIKES
-        mine = log[log["port"] == port]
-        mine = np.repeat(mine, np.maximum(mine["count"], 0))
-        spikes = np.empty(mine.size, SPIKE)
-        spikes["t_ns"], spikes["i"] = mine["step"] * self.dt_ns, mine["i"]
-        return spikes
+    def _joined(self, parts: list[dict[str, Array]]) -> dict[str, Array]:
+        """The outputs of one stretch of time from those of its parts."""
+        return {
+            name: np.concatenate([part[name] for part in parts])
+            if signal.spiking
+            else parts[-1][name]
+            for name, signal in self._outputs.items()
+        }
 
     def run(
         self,
@@ -238,9 +213,11 @@ class ClockedProgram(Program):
         traces = {name: np.zeros((steps + 1, self._network.nodes[name].size)) for name in reading}
         first_s = self._engine.step * self.dt_s
         self._read_voltages(traces, 0)
+        self._engine.release()
         for k in range(steps):
-            self._hold({name: raster[k] for name, raster in rasters.items()})
-            self._advance(1, [])
+            for name, raster in rasters.items():
+                self._engine.hold(self._inputs[name], raster[k])
+            self._engine.advance(1)
             for name, rows in shown.items():
                 rows[k] = self._values[self._signals[name].range]
             self._read_voltages(traces, k + 1)
@@ -366,20 +343,6 @@ def _digest(*arrays: Array) -> Array:
     for array in arrays:
         digest.update(array.tobytes())
     return np.frombuffer(digest.digest(), np.uint8)
-
-
-def _check_spikes(name: str, values: Array, now_ns: int, until_ns: int, size: int) -> None:
-    if values.ndim != 1:
-        raise ValueError(f"input '{name}': spikes must be 1-d, not {values.ndim}-d")
-    if not values.size:
-        return
-    t_ns = values["t_ns"]
-    if t_ns[0] < now_ns or t_ns[-1] >= until_ns or np.any(t_ns[1:] < t_ns[:-1]):
-        raise ValueError(
-            f"input '{name}': spike times must ascend within [{now_ns}, {until_ns}) ns"
-        )
-    if values["i"].max() >= size:
-        raise ValueError(f"input '{name}': index {values['i'].max()} of only {size} elements")
 
 
 def _checked_vector(name: str, values: Array, size: int) -> Array:

@@ -111,6 +111,52 @@ def test_spikes_of_a_long_step_enter_each_in_their_own():
     assert program.step(2500 * MS, {"in": spikes})["out"]["t_ns"].tolist() == given_ns.tolist()
 
 
+def test_a_long_step_joins_spikes_and_shows_the_last_values():
+    edges = "in>n n>out in>v v>level"
+    nodes = port("in"), lif("n", v_threshold=0.5), layer("v", "LI", tau=0.5, r=1, v_leak=0)
+    network = net(*nodes, out(), out("level"), edges=edges)
+    whole, pieces = (ClockedBackend().compile(network, dt_s=1e-3) for _ in range(2))
+    given = {"in": np.array([1.0])}
+    shown = whole.step(2500 * MS, given)
+    steps = [pieces.step((k + 1) * 500 * MS, given) for k in range(5)]
+    assert np.array_equal(shown["out"], np.concatenate([step["out"] for step in steps]))
+    assert shown["level"] == steps[-1]["level"]
+
+
+def test_many_spikes_enter_at_several_ports():
+    weight = np.ones((1, 2))
+    network = net(
+        port("in", 2),
+        port("more", 2),
+        linear("a", weight),
+        linear("b", 100 * weight),
+        out(),
+        edges="in>a a>out more>b b>out",
+    )
+    program = ClockedBackend().compile(network, dt_s=1e-3)
+    spikes = np.zeros(300, SPIKE)
+    spikes["i"] = np.arange(300) % 2
+    assert program.step(MS, {"in": spikes[:200], "more": spikes})["out"] == [30200.0]
+
+
+def test_spikes_of_a_refused_step_do_not_enter_later():
+    network = net(port("in"), port("more"), linear("a", 1), out(), edges="in>a more>a a>out")
+    program = ClockedBackend().compile(network, dt_s=1e-3)
+    good, bad = np.array([(0, 0)], SPIKE), np.array([(0, 7)], SPIKE)
+    with pytest.raises(ValueError, match="'more': index 7 of only 1 elements"):
+        program.step(MS, {"in": good, "more": bad})
+    assert program.step(MS, {})["out"] == [0.0]
+
+
+def test_spikes_may_lie_apart_in_memory_but_must_be_a_row():
+    network = net(port("in"), linear("w", 1), out(), edges="in>w w>out")
+    program = ClockedBackend().compile(network, dt_s=1e-3)
+    spikes = np.zeros((4, 2), SPIKE)
+    with pytest.raises(ValueError, match=r"'in': .*dimensions"):
+        program.step(MS, {"in": spikes})
+    assert program.step(MS, {"in": spikes[:, 0]})["out"] == [4.0]
+
+
 def test_spikes_out_of_order_are_refused():
     program = ClockedBackend().compile(three_neurons(), dt_s=1e-3)
     with pytest.raises(ValueError, match="must ascend"):
