@@ -471,8 +471,8 @@ cdef void update(Net* net, int64_t unit, Time at) noexcept nogil:
     cdef bint fires = u.touched == _OWN_SPIKE
     cdef double wait_s = 0.0
     net.neuron_updates += 1
-    if u.touched & _OWN_SPIKE:
-        u.v = m.v_threshold
+    if u.touched & _OWN_SPIKE and (at.ns > 0 or at.frac > 0.0):
+        u.v = m.v_threshold  # just reached; only at the very start may v stand above it
     if u.touched & _DIRAC:
         add_charge(u, m)
     u.touched = 0
