@@ -346,7 +346,7 @@ def test_a_few_bytes_cannot_ask_for_all_memory(tmp_path):
     scalars = {"n__" + key: value[0] for key, value in LIF.items()}
     changes = {"in__shape": [2**24], "out__shape": [2**24], **scalars}
     edges = [("in", "n"), ("n", "out")]
-    with pytest.raises(GraphError, match="50331650 elements in all nodes together"):
+    with pytest.raises(GraphError, match="50331649 elements in all nodes together"):
         read(tmp_path, chain(**changes), edges)
 
 
