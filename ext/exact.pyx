@@ -11,6 +11,7 @@ nothing to the age of the run, as a single float64 of seconds would.
 
 import numpy as np
 
+from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport INFINITY, exp, expm1, fabs, floor, isfinite, log1p
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, realloc
@@ -56,6 +57,8 @@ cdef double _NS = 1e9
 cdef double _SHORTEST_INTERVAL_S = 1e-12
 #: A spike foreseen later than this (a century) is not foreseen.
 cdef double _HORIZON_S = 3e9
+#: After so many instants it is seen whether someone wants to interrupt.
+cdef int64_t _MOST_INSTANTS = 100_000
 
 
 # --- time -------------------------------------------------------------------------------------
@@ -471,8 +474,8 @@ cdef void update(Net* net, int64_t unit, Time at) noexcept nogil:
     cdef bint fires = u.touched == _OWN_SPIKE
     cdef double wait_s = 0.0
     net.neuron_updates += 1
-    if u.touched & _OWN_SPIKE:
-        u.v = m.v_threshold
+    if u.touched & _OWN_SPIKE and (at.ns > 0 or at.frac > 0.0):
+        u.v = m.v_threshold  # just reached; only at the very start may v stand above it
     if u.touched & _DIRAC:
         add_charge(u, m)
     u.touched = 0
@@ -524,10 +527,13 @@ cdef void run_instant(Net* net, Time at) noexcept nogil:
         net.touched_count[layer] = 0
 
 
-cdef void run_until(Net* net, Time until) noexcept nogil:
-    """Every instant before `until`."""
+cdef bint run_until(Net* net, Time until, int64_t most) noexcept nogil:
+    """Every instant before `until`, at most `most` of them; whether that is all."""
     cdef Time at
-    while net.runaway < 0 and not net.exhausted:
+    cdef int64_t n
+    for n in range(most):
+        if net.runaway >= 0 or net.exhausted:
+            return True
         at = until
         if net.events.count > 0 and earlier(net.events.at[0].at, at):
             at = net.events.at[0].at
@@ -535,8 +541,9 @@ cdef void run_until(Net* net, Time until) noexcept nogil:
             at = net.due[0].at
         net.now = at
         if same(at, until):
-            return
+            return True
         run_instant(net, at)
+    return False
 
 
 # --- for Python -------------------------------------------------------------------------------
@@ -645,12 +652,15 @@ cdef class ExactEngine:
     def run(self, int64_t ns, double frac, const uint8_t[::1] recorded):
         cdef Time until
         cdef int64_t runaway
+        cdef bint done = False
         until.ns, until.frac = ns, frac
         if earlier(until, self.net.now) or not 0.0 <= frac < 1.0:
             raise ValueError("run goes forward only")
         self.recorded[:] = recorded
-        with nogil:
-            run_until(&self.net, until)
+        while not done:
+            with nogil:
+                done = run_until(&self.net, until, _MOST_INSTANTS)
+            PyErr_CheckSignals()
         emitted = self._take_log()
         self._check_memory()
         runaway = self.net.runaway

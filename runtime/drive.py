@@ -21,7 +21,7 @@ class Spikes:
 
     Attributes:
         t_s: times in seconds, float64, shape (n,); they need not be sorted as an input.
-        i: index of the element, int64, shape (n,).
+        i: index of the element, int64, shape (n,); one index is taken for every time.
         area: charge of each Dirac, a float64 scalar or shape (n,); None takes the network's
             `spike_area`.
 
@@ -37,8 +37,10 @@ class Spikes:
     def __init__(
         self, t_s: npt.ArrayLike, i: npt.ArrayLike, area: npt.ArrayLike | None = None
     ) -> None:
-        times_s = _floats("Spikes.t_s", t_s)
+        times_s = np.atleast_1d(_floats("Spikes.t_s", t_s))
         index = _indices("Spikes.i", i)
+        if index.ndim == 0:
+            index = np.broadcast_to(index, times_s.shape)
         if times_s.ndim != 1 or index.shape != times_s.shape:
             raise ConfigError(
                 f"Spikes: t_s and i must be 1-d and of equal length, not {times_s.shape} "
@@ -66,8 +68,8 @@ class StepCurrent:
         amplitude: float64, shape (n,); one number is taken for every index.
 
     Raises:
-        ConfigError: negative, non-finite or reversed times, negative or fractional index,
-            non-finite amplitude, lengths that differ.
+        ConfigError: negative, NaN or reversed times, negative or fractional index, non-finite
+            amplitude, lengths that differ.
     """
 
     t0_s: float
@@ -78,7 +80,8 @@ class StepCurrent:
     def __init__(
         self, t0_s: float, t1_s: float, i: npt.ArrayLike, amplitude: npt.ArrayLike
     ) -> None:
-        if not (np.isfinite(t0_s) and 0 <= t0_s <= t1_s):
+        begin_s, end_s = number("StepCurrent.t0_s", t0_s), number("StepCurrent.t1_s", t1_s)
+        if not (np.isfinite(begin_s) and 0 <= begin_s <= end_s):
             raise ConfigError(
                 f"StepCurrent: times must satisfy 0 <= t0_s <= t1_s, not {t0_s} and {t1_s}"
             )
@@ -89,8 +92,8 @@ class StepCurrent:
                 f"StepCurrent: amplitude must be one number or one for each of the "
                 f"{index.size} indices, not shape {level.shape}"
             )
-        object.__setattr__(self, "t0_s", float(t0_s))
-        object.__setattr__(self, "t1_s", float(t1_s))
+        object.__setattr__(self, "t0_s", begin_s)
+        object.__setattr__(self, "t1_s", end_s)
         object.__setattr__(self, "i", index)
         object.__setattr__(self, "amplitude", np.broadcast_to(level, index.shape))
 
@@ -114,6 +117,14 @@ class Run:
     probes: dict[str, FloatArray]
     outputs: dict[str, FloatArray]
     counters: Counters
+
+
+def number(name: str, value: float) -> float:
+    """`value` as a float. Raises ConfigError if it is not a number."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{name}: expected a number, not {value!r}") from None
 
 
 def _floats(name: str, values: npt.ArrayLike) -> FloatArray:

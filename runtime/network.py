@@ -128,16 +128,15 @@ class Network:
 
         A node that passes on what it receives is spiking when all its sources are.
         """
-        return _spiking(self, name, frozenset())
-
-
-def _spiking(network: Network, name: str, seen: frozenset[str]) -> bool:
-    node = network.nodes[name]
-    if isinstance(node, Neurons):
-        return node.spiking
-    if isinstance(node, Input):
+        seen, pending = {name}, [name]
+        while pending:
+            node = self.nodes[pending.pop()]
+            if isinstance(node, Linear) or (isinstance(node, Neurons) and not node.spiking):
+                return False
+            if isinstance(node, Delay | Output):
+                sources = [pre for pre, post in self.edges if post == node.name]
+                if not sources:
+                    return False
+                pending += [pre for pre in sources if pre not in seen]
+                seen.update(sources)
         return True
-    if isinstance(node, Linear) or name in seen:
-        return False
-    sources = [pre for pre, post in network.edges if post == name]
-    return bool(sources) and all(_spiking(network, pre, seen | {name}) for pre in sources)

@@ -22,6 +22,11 @@ from reflexarc.runtime.nirgraph import MAX_WEIGHTS, RawNodes, build
 
 #: The version of the format that is written.
 FORMAT_VERSION = "1.0.6"
+#: Deflate shrinks to a thousandth at best: what claims to hold more than that was never written.
+_MOST_DEFLATED = 1100
+_UNCHECKED_BYTES = 2**20
+#: Larger arrays are compressed when written; most weight matrices are mostly zeros.
+_COMPRESSED_BYTES = 2**12
 
 
 def read(path: str | Path) -> Network:
@@ -55,36 +60,50 @@ def _read_graph(file: Any, source: str) -> tuple[RawNodes, list[tuple[str, str]]
     nodes = _child(graph, "nodes", source)
     if not isinstance(nodes, h5py.Group):
         raise GraphError(f"{source}: 'node/nodes' is not a group of nodes; write the graph again")
-    raw = {}
-    for name, node in nodes.items():
-        if not isinstance(node, h5py.Group):
-            raise GraphError(f"{source}: node '{name}': not a group of parameters")
-        raw[name] = _read_node(node, name, source)
+    raw = {name: _read_node(_child(nodes, name, source), name, source) for name in nodes}
     edges = _child(graph, "edges", source)
     if not isinstance(edges, h5py.Dataset):
         raise GraphError(f"{source}: 'node/edges' is not a list of pairs; write the graph again")
+    _check_dataset(edges, source)
     return raw, _read_edges(edges, source)
 
 
 def _child(group: Any, name: str, source: str) -> Any:
-    if name not in group:
-        place = f"{group.name.rstrip('/')}/{name}".lstrip("/")
+    """A member of `group` that lies in this file: links could lead anywhere."""
+    place = f"{group.name.rstrip('/')}/{name}".lstrip("/")
+    link = group.get(name, getlink=True) if isinstance(group, h5py.Group) else None
+    if link is None:
         raise GraphError(f"{source}: '{place}' is missing; this is not a NIR graph")
+    if not isinstance(link, h5py.HardLink):
+        raise GraphError(
+            f"{source}: '{place}' is a link, which is not followed; put the data itself there"
+        )
     return group[name]
 
 
 def _read_node(group: Any, name: str, source: str) -> dict[str, Any]:
+    if not isinstance(group, h5py.Group):
+        raise GraphError(f"{source}: node '{name}': not a group of parameters")
     values: dict[str, Any] = {}
-    for key, item in group.items():
+    for key in group:
+        item = _child(group, key, source)
         if not isinstance(item, h5py.Dataset):
             continue  # metadata, or the inside of a nested graph (its type is refused later)
-        if item.size is not None and item.size > MAX_WEIGHTS:
-            raise GraphError(
-                f"{source}: node '{name}', parameter '{key}': {item.size} values; "
-                f"at most {MAX_WEIGHTS} are allowed"
-            )
+        _check_dataset(item, f"{source}: node '{name}', parameter '{key}'")
         values[key] = item[()]
     return values
+
+
+def _check_dataset(item: Any, where: str) -> None:
+    """Refuse what is too large, not in this file, or declared without being there."""
+    if item.external or item.is_virtual:
+        raise GraphError(f"{where}: its values are in another file; put them into this one")
+    if item.size is None:
+        return
+    if item.size > MAX_WEIGHTS:
+        raise GraphError(f"{where}: {item.size} values; at most {MAX_WEIGHTS} are allowed")
+    if item.nbytes > max(_UNCHECKED_BYTES, _MOST_DEFLATED * item.id.get_storage_size()):
+        raise GraphError(f"{where}: {item.size} values are declared, but hardly any are there")
 
 
 def _read_edges(dataset: Any, source: str) -> list[tuple[str, str]]:
@@ -114,8 +133,12 @@ def write(network: Network, path: str | Path) -> None:
     The sidecar's part (spike_area, plasticity, ...) is not in the format and is not written.
 
     Raises:
-        ConfigError: the folder cannot be written to.
+        ConfigError: the folder cannot be written to, or a node's name has a '/' (HDF5 would take
+            it for two).
     """
+    for name in network.nodes:
+        if "/" in name or name in ("", "."):
+            raise GraphError(f"{path}: node '{name}': HDF5 cannot hold this name; rename the node")
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         _write_graph(file, network)
@@ -135,7 +158,9 @@ def _write_graph(file: Any, network: Network) -> None:
         group = nodes.create_group(name)
         group.create_dataset("type", data=kind, dtype=text)
         for key, value in parameters.items():
-            group.create_dataset(key, data=value)
+            packed = {"compression": "gzip", "shuffle": True}
+            options = packed if value.nbytes > _COMPRESSED_BYTES else {}
+            group.create_dataset(key, data=value, **options)
 
 
 def _raw(node: Node) -> tuple[str, Mapping[str, Array]]:

@@ -30,8 +30,8 @@ from reflexarc.runtime.network import (
     Output,
 )
 
-#: Elements of one node's output, and of one weight matrix, beyond which a file is refused.
-MAX_ELEMENTS = 2**27
+#: Elements of all nodes together, and of one weight matrix, beyond which a file is refused.
+MAX_ELEMENTS = 2**25
 MAX_WEIGHTS = 2**30
 #: What files written before nir 1.0.6 leave out.
 _DEFAULTS = {"v_reset": 0.0, "w_in": 1.0}
@@ -56,6 +56,7 @@ def build(nodes: RawNodes, edges: Iterable[tuple[str, str]], source: str) -> Net
     drafts = {name: _draft(name, raw, source) for name, raw in nodes.items()}
     pairs = _edges(edges, drafts, source)
     _infer_shapes(drafts, pairs)
+    _check_total(drafts, source)
     built = {name: draft.finish() for name, draft in drafts.items()}
     network = Network(nodes=built, edges=pairs, source=source)
     _check_sizes(network)
@@ -279,6 +280,15 @@ def _infer_shapes(drafts: Mapping[str, _Draft], edges: Iterable[tuple[str, str]]
     for draft in {id(d): d for pair in open_edges for d in pair}.values():
         if all(value.ndim == 0 for value in draft.parameters.values()) and draft.parameters:
             draft.warn(f"scalar parameters are spread over {draft.shape_out}, as its neighbours")
+
+
+def _check_total(drafts: Mapping[str, _Draft], source: str) -> None:
+    """Before parameters are spread: a few bytes of file can ask for any amount of memory."""
+    total = sum(prod(draft.shape_out or ()) for draft in drafts.values())
+    if total > MAX_ELEMENTS:
+        raise GraphError(
+            f"{source}: {total} elements in all nodes together; at most {MAX_ELEMENTS} are allowed"
+        )
 
 
 def _check_sizes(network: Network) -> None:

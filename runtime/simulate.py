@@ -10,7 +10,8 @@ import numpy as np
 
 from reflexarc.runtime.backends.clocked import ClockedBackend
 from reflexarc.runtime.batch import Array
-from reflexarc.runtime.drive import Drive, Run, Spikes, StepCurrent
+from reflexarc.runtime.dialect import named
+from reflexarc.runtime.drive import Drive, Run, Spikes, StepCurrent, number
 from reflexarc.runtime.errors import ConfigError
 from reflexarc.runtime.network import Delay, FloatArray, Network, Neurons
 
@@ -18,6 +19,8 @@ from reflexarc.runtime.network import Delay, FloatArray, Network, Neurons
 Given: TypeAlias = Drive | Array | Sequence[Any]
 #: Times are met within this share of a step: 0.3 / 0.1 is a little less than 3.
 _GRACE = 1e-6
+#: A century; int64 nanoseconds reach three.
+LONGEST_S = 3e9
 
 
 def simulate(
@@ -28,8 +31,8 @@ def simulate(
     mode: str | None = None,
     dt_s: float | None = None,
     dialect: str | None = None,
-    probes: Mapping[str, Sequence[float] | FloatArray] | None = None,
-    record: Sequence[str] = (),
+    probes: Mapping[str, Sequence[float] | FloatArray | float] | None = None,
+    record: Sequence[str] | str = (),
 ) -> Run:
     """Run `network` from its initial state at time 0 to `until_s` and return what it did.
 
@@ -41,7 +44,9 @@ def simulate(
             where it has an area), and a current its mean over each step.
         until_s: the end, seconds; may be left out when an array tells the number of steps.
         mode, dt_s, dialect: how to run it, instead of what the network says.
-        probes: by layer, times in seconds at which to read the voltage.
+        probes: by layer, times in seconds at which to read the voltage, in any order. A clocked
+            run shows it after the last step that has ended by then; an exact one just before what
+            happens at that time.
         record: inner spiking layers whose spikes to return.
 
     Returns:
@@ -57,24 +62,23 @@ def simulate(
     chosen = network.mode if mode is None else mode
     if chosen not in ("exact", "clocked"):
         raise ConfigError(f"simulate: mode '{chosen}' is not known; use exact or clocked")
-    known = {node.name for node in network.inputs()}
-    for name in inputs:
-        if name not in known:
-            listed = ", ".join(sorted(known)) or "none"
-            raise ConfigError(f"simulate: no Input '{name}'; there are: {listed}")
-    parts = {name: _parts(given) for name, given in inputs.items()}
-    step_s = network.dt_s if dt_s is None else dt_s
+    if dialect is not None:
+        named(dialect)
+        network = replace(network, dialect=dialect)
+    parts = _all_parts(network, inputs)
+    times = _probe_times(probes or {})
+    recorded = [record] if isinstance(record, str) else list(record)
+    end_s = None if until_s is None else _end(until_s)
+    step_s = network.dt_s if dt_s is None else number("simulate: dt_s", dt_s)
     arrays = any(not isinstance(part, Drive) for share in parts.values() for part in share)
     if arrays and not any(isinstance(n, (Neurons, Delay)) for n in network.nodes.values()):
         chosen, step_s = "clocked", step_s or 1.0
     if chosen == "exact":
-        return _simulate_exact(network, parts, until_s, probes, record)
+        return _simulate_exact(network, parts, end_s, times, recorded)
     if step_s is None:
         raise ConfigError(f"{network.source}: clocked mode needs a step; give dt_s")
-    if dialect is not None:
-        network = replace(network, dialect=dialect)
     program = ClockedBackend().compile(network, dt_s=step_s)
-    steps = _steps(parts, until_s, step_s)
+    steps = _steps(parts, end_s, step_s)
     sizes = {node.name: node.size for node in network.inputs()}
     rasters = {
         name: sum(
@@ -83,14 +87,51 @@ def simulate(
         )
         for name, share in parts.items()
     }
-    return program.run(rasters, steps=steps, probes=probes, record=record)
+    return program.run(rasters, steps=steps, probes=times, record=recorded)
+
+
+def _all_parts(network: Network, inputs: Mapping[str, Given]) -> dict[str, list[Any]]:
+    """The drives and arrays of every Input named in `inputs`."""
+    known = {node.name for node in network.inputs()}
+    listed = ", ".join(sorted(known)) or "none"
+    if not isinstance(inputs, Mapping):
+        raise ConfigError(
+            f"simulate: inputs must be a dict by Input name, not {type(inputs).__name__}; "
+            f"there are: {listed}"
+        )
+    for name in inputs:
+        if name not in known:
+            raise ConfigError(f"simulate: no Input '{name}'; there are: {listed}")
+    return {name: _parts(name, given) for name, given in inputs.items()}
+
+
+def _probe_times(
+    probes: Mapping[str, Sequence[float] | FloatArray | float],
+) -> dict[str, FloatArray]:
+    """Times by layer, each of shape (times,)."""
+    if not isinstance(probes, Mapping):
+        raise ConfigError(f"probes: give times by layer, not {type(probes).__name__}")
+    times = {}
+    for name, at in probes.items():
+        try:
+            times[name] = np.atleast_1d(np.asarray(at, np.float64)).reshape(-1)
+        except (TypeError, ValueError):
+            raise ConfigError(f"probes: times of '{name}' must be numbers of seconds") from None
+    return times
+
+
+def _end(until_s: float) -> float:
+    end_s = number("simulate: until_s", until_s)
+    if not 0 <= end_s <= LONGEST_S:
+        raise ConfigError(f"simulate: until_s {until_s!r} must be a time from 0 to {LONGEST_S:g} s")
+    return end_s
 
 
 def _simulate_exact(
     network: Network,
     parts: Mapping[str, list[Any]],
     until_s: float | None,
-    probes: Mapping[str, Sequence[float] | FloatArray] | None,
+    probes: Mapping[str, FloatArray],
     record: Sequence[str],
 ) -> Run:
     from reflexarc.runtime.backends.exact import ExactBackend
@@ -103,18 +144,30 @@ def _simulate_exact(
             )
     if until_s is None:
         raise ConfigError("simulate: exact mode needs until_s")
-    times = {name: [float(t_s) for t_s in at] for name, at in (probes or {}).items()}
-    program = ExactBackend().compile(network)
-    return program.run(parts, until_s, probes=times, record=record)
+    return ExactBackend().compile(network).run(parts, until_s, probes=probes, record=record)
 
 
-def _parts(given: Given) -> list[Any]:
+def _parts(name: str, given: Given) -> list[Any]:
     """The drives and arrays of one Input; a plain list of numbers is one array."""
-    if isinstance(given, (Drive, np.ndarray)):
+    if isinstance(given, Drive):
         return [given]
-    if isinstance(given, Sequence) and any(isinstance(p, (Drive, np.ndarray)) for p in given):
-        return list(given)
-    return [np.asarray(given)]
+    if isinstance(given, (list, tuple)) and (
+        not given or any(isinstance(part, (Drive, np.ndarray)) for part in given)
+    ):
+        return [part if isinstance(part, Drive) else _array(name, part) for part in given]
+    return [_array(name, given)]
+
+
+def _array(name: str, values: Any) -> Array:
+    try:
+        array = np.asarray(values)
+    except ValueError:  # rows of different lengths
+        array = np.asarray(None)
+    if array.dtype.kind not in "biuf":
+        raise ConfigError(
+            f"input '{name}': expected Spikes, StepCurrent, an array of numbers, or a list of them"
+        )
+    return array
 
 
 def _steps(parts: Mapping[str, list[Any]], until_s: float | None, dt_s: float) -> int:
@@ -128,8 +181,6 @@ def _steps(parts: Mapping[str, list[Any]], until_s: float | None, dt_s: float) -
         if not lengths:
             raise ConfigError("simulate: give until_s, or an array that tells how many steps")
         return max(lengths)
-    if not np.isfinite(until_s) or until_s < 0:
-        raise ConfigError(f"simulate: until_s {until_s!r} must be a finite time from 0 on")
     steps = int(np.ceil(until_s / dt_s - _GRACE))
     if lengths and max(lengths) > steps:
         raise ConfigError(
@@ -143,24 +194,29 @@ def _raster(name: str, part: Any, steps: int, size: int, dt_s: float) -> FloatAr
     raster = np.zeros((steps, size))
     if isinstance(part, Spikes):
         _check_index(name, part.i, size)
-        at = np.floor(part.t_s / dt_s + _GRACE).astype(np.int64)
+        at = np.floor(part.t_s / dt_s + _GRACE)
         value = np.broadcast_to(1.0 if part.area is None else part.area / dt_s, at.shape)
         within = at < steps
-        np.add.at(raster, (at[within], part.i[within]), value[within])
+        np.add.at(raster, (at[within].astype(np.int64), part.i[within]), value[within])
     elif isinstance(part, StepCurrent):
         _check_index(name, part.i, size)
         begin = np.arange(steps)
-        share = np.minimum(part.t1_s / dt_s, begin + 1) - np.maximum(part.t0_s / dt_s, begin)
+        first, last = _in_steps(part.t0_s, dt_s), _in_steps(part.t1_s, dt_s)
+        share = np.minimum(last, begin + 1) - np.maximum(first, begin)
         np.add.at(raster.T, part.i, np.outer(part.amplitude, np.clip(share, 0.0, 1.0)))
     else:
-        array = np.asarray(part)
-        if array.ndim < 1 or array.size != len(array) * size or array.dtype.kind not in "biuf":
+        if part.ndim < 1 or part.size != len(part) * size:
             raise ConfigError(
-                f"input '{name}': expected numbers of shape (steps, {size}), not "
-                f"{array.dtype} of shape {array.shape}"
+                f"input '{name}': expected an array of shape (steps, {size}), not {part.shape}"
             )
-        raster[: len(array)] = array.reshape(len(array), size)
+        raster[: len(part)] = part.reshape(len(part), size)
     return raster
+
+
+def _in_steps(t_s: float, dt_s: float) -> float:
+    """A time in steps; on the edge of a step where it is meant to be there."""
+    at = t_s / dt_s
+    return round(at) if np.isfinite(at) and abs(at - round(at)) <= _GRACE else at
 
 
 def _check_index(name: str, i: Array, size: int) -> None:

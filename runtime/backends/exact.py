@@ -30,7 +30,13 @@ from reflexarc.runtime.backends.base import (
     Program,
     State,
 )
-from reflexarc.runtime.backends.instant import Instant, instant_after, instants_after, seconds_since
+from reflexarc.runtime.backends.instant import (
+    Instant,
+    instant_after,
+    instants_after,
+    nanoseconds,
+    seconds_since,
+)
 from reflexarc.runtime.backends.wiring import KINDS, build_engine
 from reflexarc.runtime.batch import SPIKE, Array
 from reflexarc.runtime.drive import Drive, Run, Spikes, StepCurrent
@@ -108,7 +114,7 @@ class ExactProgram(Program):
         inputs: Mapping[str, list[Drive]],
         until_s: float,
         *,
-        probes: Mapping[str, Sequence[float]] | None = None,
+        probes: Mapping[str, Sequence[float] | FloatArray] | None = None,
         record: Sequence[str] = (),
     ) -> Run:
         """Advance by `until_s` seconds; every time is counted from where the program stands.
@@ -196,7 +202,7 @@ class ExactProgram(Program):
         self,
         inputs: Mapping[str, list[Drive]],
         until_s: float,
-        probes: Mapping[str, Sequence[float]],
+        probes: Mapping[str, Sequence[float] | FloatArray],
         record: Sequence[str],
     ) -> None:
         for name, drives in inputs.items():
@@ -212,7 +218,8 @@ class ExactProgram(Program):
         for name, times_s in probes.items():
             if name not in self._wiring.layers:
                 raise ConfigError(f"probes: '{name}' is not a layer of neurons")
-            if not all(0 <= t <= until_s for t in times_s):
+            at_ns = nanoseconds(np.asarray(times_s, np.float64))
+            if not np.all((at_ns >= 0) & (at_ns <= nanoseconds(np.array(until_s)))):
                 raise ConfigError(f"probes: times of '{name}' must be from 0 to {until_s} s")
         for name in record:
             if name not in self._wiring.layers or not self._wiring.layers[name].spiking:
@@ -258,7 +265,7 @@ class ExactProgram(Program):
         self,
         start: Instant,
         until_s: float,
-        probes: Mapping[str, Sequence[float]],
+        probes: Mapping[str, Sequence[float] | FloatArray],
         record: frozenset[str],
     ) -> tuple[Array, dict[str, FloatArray]]:
         """Advance to `until_s`, pausing to read voltages."""

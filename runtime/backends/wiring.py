@@ -78,10 +78,12 @@ class Wiring:
         first_unit: first unit of each of these.
         first_source: first source of each layer, Input, and Affine (its bias).
         straight: Inputs that reach an Output without a neuron between.
+        relays: what stands between them.
         shown: by graded Output, the layer whose voltage it shows.
     """
 
     def __init__(self, network: Network) -> None:
+        self.relays = Relays(network)
         nodes = [network.nodes[name] for name in _topological(network)]
         self.layers = {node.name: node for node in nodes if isinstance(node, Neurons)}
         ports = network.outputs()
@@ -95,7 +97,7 @@ class Wiring:
         self.units = self.neurons + sum(port.size for port in ports)
         self.sources = sum(node.size for node in senders)
         self.straight = frozenset(
-            port.name for port in network.inputs() if _reaches_output(network, port)
+            port.name for port in network.inputs() if self.relays.reach_output(port)
         )
         self.shown = {
             after: before for before, after in network.edges if _is_graded(network.nodes[before])
@@ -202,14 +204,10 @@ def _check_edges(network: Network) -> None:
 def _topological(network: Network) -> list[str]:
     """Names so that whatever acts at once on another comes before it."""
     before: dict[str, list[str]] = {name: [] for name in network.nodes}
-    relays: dict[str, list[str]] = {}
     for source, target in network.edges:
         node = network.nodes[target]
         if not (isinstance(node, Delay) and (node.delay_s > 0).all()):
             before[target].append(source)
-        if isinstance(node, Linear | Delay) and isinstance(network.nodes[source], Linear | Delay):
-            relays.setdefault(target, []).append(source)
-    _sorted(network, relays, "has no neuron in it; put a layer of neurons into the loop")
     return _sorted(network, before, "takes no time; give the loop a Delay above 0 s")
 
 
@@ -221,29 +219,58 @@ def _sorted(network: Network, before: Mapping[str, Sequence[str]], fault: str) -
         raise UnsupportedError(f"{network.source}: the loop {loop} {fault}") from None
 
 
-def _paths(network: Network, start: Node) -> Iterator[tuple[Node, Rows]]:
-    """Every way from `start` through Linear and Delay to a layer or an Output."""
-    pending = [(start.name, Rows.identity(start.size))]
-    while pending:
-        name, rows = pending.pop()
-        for before, after in network.edges:
-            node = network.nodes[after]
-            if before != name:
+class Relays:
+    """What stands between layers: chains of Linear and Delay, which may part and meet again."""
+
+    def __init__(self, network: Network) -> None:
+        self._nodes = network.nodes
+        self._after: dict[str, list[str]] = {name: [] for name in network.nodes}
+        before: dict[str, list[str]] = {
+            name: [] for name, node in network.nodes.items() if _is_relay(node)
+        }
+        for source, target in network.edges:
+            self._after[source].append(target)
+            if source in before and target in before:
+                before[target].append(source)
+        fault = "has no neuron in it; put a layer of neurons into the loop"
+        self._order = _sorted(network, before, fault)
+
+    def paths(self, start: Node) -> Iterator[tuple[Node, Rows]]:
+        """Every layer and Output that `start` reaches, and by which synapses."""
+        arrived = {start.name: [Rows.identity(start.size)]}
+        for name in [start.name, *self._order]:
+            parts = arrived.pop(name, [])
+            if not parts:
                 continue
-            if isinstance(node, Linear | Delay):
-                pending.append((after, rows.through(node)))
-            else:
-                yield node, rows
+            rows = parts[0] if len(parts) == 1 else Rows.joined(parts).merged()
+            for after in self._after[name]:
+                node = self._nodes[after]
+                if isinstance(node, Linear | Delay):
+                    arrived.setdefault(after, []).append(rows.through(node))
+                else:
+                    yield node, rows
+
+    def reach_output(self, start: Node) -> bool:
+        """Whether `start` reaches an Output without a neuron between."""
+        seen, pending = {start.name}, [start.name]
+        while pending:
+            for after in self._after[pending.pop()]:
+                if isinstance(self._nodes[after], Output):
+                    return True
+                if _is_relay(self._nodes[after]) and after not in seen:
+                    seen.add(after)
+                    pending.append(after)
+        return False
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Synapses from one node, unordered: arrays of equal length, `delay_s` in seconds."""
+    """Synapses, unordered: arrays of equal length, `delay_ns` in nanoseconds."""
 
     source: Array
     target: Array
     weight: FloatArray
-    delay_s: FloatArray
+    delay_ns: FloatArray
 
     @classmethod
     def identity(cls, size: int) -> Rows:
@@ -258,18 +285,20 @@ class Rows:
             np.concatenate([rows.source for rows in parts]),
             np.concatenate([rows.target for rows in parts]),
             np.concatenate([rows.weight for rows in parts]),
-            np.concatenate([rows.delay_s for rows in parts]),
+            np.concatenate([rows.delay_ns for rows in parts]),
         )
 
     def __getitem__(self, which: Array) -> Rows:
         """Some of the rows."""
-        return Rows(self.source[which], self.target[which], self.weight[which], self.delay_s[which])
+        return Rows(
+            self.source[which], self.target[which], self.weight[which], self.delay_ns[which]
+        )
 
     def through(self, node: Linear | Delay) -> Rows:
         """These rows followed by a Linear or a Delay."""
         if isinstance(node, Delay):
-            delay_s = self.delay_s + node.delay_s[self.target]
-            return Rows(self.source, self.target, self.weight, delay_s)
+            delay_ns = self.delay_ns + nanoseconds(node.delay_s)[self.target]
+            return Rows(self.source, self.target, self.weight, delay_ns)
         column, row = np.nonzero(node.weight.T)
         begin = np.searchsorted(column, np.arange(node.weight.shape[1] + 1))
         fanout = np.diff(begin)[self.target]
@@ -277,7 +306,16 @@ class Rows:
         within = np.arange(len(ours)) - np.repeat(np.cumsum(fanout) - fanout, fanout)
         theirs = begin[self.target[ours]] + within
         weight = self.weight[ours] * node.weight[row[theirs], column[theirs]]
-        return Rows(self.source[ours], row[theirs], weight, self.delay_s[ours])
+        return Rows(self.source[ours], row[theirs], weight, self.delay_ns[ours])
+
+    def merged(self) -> Rows:
+        """By source, delay and target; parallel ones as one, those of weight zero dropped."""
+        order = np.lexsort((self.weight, self.target, self.delay_ns, self.source))
+        rows = self[order]
+        first = _first_of_runs(rows.source, rows.delay_ns, rows.target)
+        total = np.add.reduceat(rows.weight, first) if len(first) else rows.weight
+        first, total = first[total != 0], total[total != 0]
+        return Rows(rows.source[first], rows.target[first], total, rows.delay_ns[first])
 
 
 def _first_voltages(network: Network, wiring: Wiring) -> FloatArray:
@@ -315,13 +353,13 @@ def _synapses(network: Network, wiring: Wiring) -> Rows:
     parts = [Rows.identity(0)]
     for name, first_source in wiring.first_source.items():
         node = network.nodes[name]
-        for end, rows in [] if _is_graded(node) else _paths(network, node):
+        for end, rows in [] if _is_graded(node) else wiring.relays.paths(node):
             parts.append(
                 Rows(
                     rows.source + first_source,
                     rows.target + wiring.first_unit[end.name],
                     rows.weight,
-                    rows.delay_s,
+                    rows.delay_ns,
                 )
             )
     return Rows.joined(parts)
@@ -329,27 +367,15 @@ def _synapses(network: Network, wiring: Wiring) -> Rows:
 
 def _compressed(rows: Rows, wiring: Wiring) -> tuple[Array, Array, Array, FloatArray]:
     """The engine's fibres_of, fibres, target and weight: by source, then delay, then target."""
-    rows, delay_ns = _merged(rows)
-    begin = _first_of_runs(rows.source, delay_ns)
+    rows = rows.merged()
+    begin = _first_of_runs(rows.source, rows.delay_ns)
     end = np.append(begin[1:], len(rows.source))[: len(begin)]
     reached = np.append(0, np.cumsum(rows.target < wiring.neurons))
     fibres = np.zeros(len(begin), exact.FIBRE)
-    fibres["delay_ns"], fibres["begin"], fibres["end"] = delay_ns[begin], begin, end
+    fibres["delay_ns"], fibres["begin"], fibres["end"] = rows.delay_ns[begin], begin, end
     fibres["synapses"] = reached[end] - reached[begin]
     fibres_of = np.searchsorted(rows.source[begin], np.arange(wiring.sources + 1))
     return fibres_of.astype(np.int64), fibres, rows.target.astype(np.int32), rows.weight
-
-
-def _merged(rows: Rows) -> tuple[Rows, FloatArray]:
-    """Sorted; parallel synapses of one delay as one, those of weight zero dropped."""
-    delay_ns = nanoseconds(rows.delay_s)
-    order = np.lexsort((rows.weight, rows.target, delay_ns, rows.source))
-    rows, delay_ns = rows[order], delay_ns[order]
-    first = _first_of_runs(rows.source, delay_ns, rows.target)
-    total = np.add.reduceat(rows.weight, first) if len(first) else rows.weight
-    first, total = first[total != 0], total[total != 0]
-    merged = Rows(rows.source[first], rows.target[first], total, rows.delay_s[first])
-    return merged, delay_ns[first]
 
 
 def _first_of_runs(*columns: Array) -> Array:
@@ -364,12 +390,12 @@ def _is_graded(node: Node) -> bool:
     return isinstance(node, Neurons) and not node.spiking
 
 
+def _is_relay(node: Node) -> bool:
+    return isinstance(node, Linear | Delay)
+
+
 def _is_biased(node: Node) -> bool:
     return isinstance(node, Linear) and node.bias is not None
-
-
-def _reaches_output(network: Network, start: Node) -> bool:
-    return any(isinstance(end, Output) for end, _ in _paths(network, start))
 
 
 def _send_biases(network: Network, wiring: Wiring, engine: exact.ExactEngine) -> None:
@@ -378,7 +404,7 @@ def _send_biases(network: Network, wiring: Wiring, engine: exact.ExactEngine) ->
         node = network.nodes[name]
         if not isinstance(node, Linear) or node.bias is None:
             continue
-        if _reaches_output(network, node):
+        if wiring.relays.reach_output(node):
             raise UnsupportedError(
                 f"{network.source}: {name}: a bias cannot reach an Output without a neuron "
                 f"between in exact mode; use the clocked backend"

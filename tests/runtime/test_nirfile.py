@@ -252,6 +252,143 @@ def test_a_damaged_file_is_one_line_and_never_a_traceback(tmp_path_factory, data
         assert "\n" not in str(error)
 
 
+@settings(max_examples=100, deadline=None)
+@given(flips=st.lists(st.tuples(st.integers(0, 2**20), st.integers(0, 255)), min_size=1))
+def test_many_damaged_bytes_are_one_line_and_never_a_traceback(tmp_path_factory, flips):
+    path = tmp_path_factory.mktemp("damaged") / "g.nir"
+    damaged = bytearray(put(path, chain()).read_bytes())
+    for at, value in flips:
+        damaged[at % len(damaged)] = value
+    path.write_bytes(damaged)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            nirfile.read(path)
+    except ReflexarcError as error:
+        assert "\n" not in str(error)
+
+
+LINKS = {
+    "external": h5py.ExternalLink("other.nir", "/node/nodes/w"),
+    "missing external": h5py.ExternalLink("nowhere.nir", "/x"),
+    "soft": h5py.SoftLink("/node/nodes/n"),
+    "dangling": h5py.SoftLink("/nowhere"),
+    "round": h5py.SoftLink("/node/nodes/w"),
+}
+
+
+@pytest.mark.parametrize("link", LINKS.values(), ids=list(LINKS))
+@pytest.mark.parametrize("place", ["node", "node/nodes", "node/edges", "node/nodes/w"])
+def test_links_are_not_followed(tmp_path, link, place):
+    put(tmp_path / "other.nir", chain())
+    path = put(tmp_path / "g.nir", chain())
+    with h5py.File(path, "a") as file:
+        del file[place]
+        file[place] = link
+    with pytest.raises(GraphError, match=f"g.nir: '{place}' is a link, which is not followed"):
+        nirfile.read(path)
+
+
+def test_a_linked_parameter_is_not_followed(tmp_path):
+    path = put(tmp_path / "g.nir", chain())
+    with h5py.File(path, "a") as file:
+        del file["node/nodes/w/weight"]
+        file["node/nodes/w/weight"] = h5py.ExternalLink("other.nir", "/node/nodes/w/weight")
+    with pytest.raises(GraphError, match="'node/nodes/w/weight' is a link"):
+        nirfile.read(path)
+
+
+def test_a_group_that_holds_itself_is_read_once(tmp_path):
+    path = put(tmp_path / "g.nir", chain())
+    with h5py.File(path, "a") as file:
+        file["node/nodes/n/again"] = file["node"]
+    assert set(nirfile.read(path).nodes) == {"in", "w", "n", "out"}
+
+
+def test_values_in_another_file_are_not_read(tmp_path):
+    (tmp_path / "secret").write_bytes(np.ones(2).tobytes())
+    path = put(tmp_path / "g.nir", chain())
+    with h5py.File(path, "a") as file:
+        del file["node/nodes/w/weight"]
+        where = [(str(tmp_path / "secret"), 0, 16)]
+        file["node/nodes/w"].create_dataset("weight", (1, 2), "f8", external=where)
+    with pytest.raises(GraphError, match="parameter 'weight': its values are in another file"):
+        nirfile.read(path)
+
+
+def test_values_gathered_from_other_files_are_not_read(tmp_path):
+    put(tmp_path / "other.nir", chain())
+    path = put(tmp_path / "g.nir", chain())
+    with h5py.File(path, "a") as file:
+        del file["node/nodes/w/weight"]
+        layout = h5py.VirtualLayout((1, 2), "f8")
+        layout[:] = h5py.VirtualSource("other.nir", "node/nodes/w/weight", (1, 2))
+        file["node/nodes/w"].create_virtual_dataset("weight", layout)
+    with pytest.raises(GraphError, match="parameter 'weight': its values are in another file"):
+        nirfile.read(path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [((30_000, 30_000), "hardly any are there"), ((2**20, 2**20), "at most 1073741824")],
+)
+def test_values_that_are_declared_and_not_there(tmp_path, shape, message):
+    path = put(tmp_path / "g.nir", chain())
+    with h5py.File(path, "a") as file:
+        del file["node/nodes/w/weight"]
+        file["node/nodes/w"].create_dataset("weight", shape, "f8", chunks=(64, 64))
+    with pytest.raises(GraphError, match=f"'weight': {shape[0] * shape[1]} values.*{message}"):
+        nirfile.read(path)
+
+
+@pytest.mark.filterwarnings("ignore:.*spread over")
+def test_a_few_bytes_cannot_ask_for_all_memory(tmp_path):
+    scalars = {"n__" + key: value[0] for key, value in LIF.items()}
+    changes = {"in__shape": [2**24], "out__shape": [2**24], **scalars}
+    edges = [("in", "n"), ("n", "out")]
+    with pytest.raises(GraphError, match="50331649 elements in all nodes together"):
+        read(tmp_path, chain(**changes), edges)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, np.int32, np.uint8])
+@pytest.mark.parametrize("shape", [(1,), (24,), (2, 3, 4)])
+def test_what_nir_writes_is_read(tmp_path, dtype, shape):
+    one, zero = np.ones(shape, dtype), np.zeros(shape, dtype)
+    spiking = {"r": one, "v_leak": zero, "v_threshold": one, "v_reset": zero}
+    current = {"tau_syn": one, "tau_mem": one, "w_in": one}
+    nodes = {
+        "input": nir.Input(np.array(shape)),
+        "a.lif": nir.LIF(tau=one, **spiking, metadata={"by": "me", "number": 3, "list": [1, 2]}),
+        "cuba": nir.CubaLIF(**current, **spiking),
+        "if": nir.IF(r=one, v_threshold=one, v_reset=zero),
+        "wait": nir.Delay(one),
+        "i": nir.I(one),
+        "li": nir.LI(tau=one, r=one, v_leak=zero),
+        "cubali": nir.CubaLI(**current, r=one, v_leak=zero),
+        "output": nir.Output(np.array(shape)),
+    }
+    graph = nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False, metadata={"any": "thing"})
+    nir.write(tmp_path / "g.nir", graph)
+    network = nirfile.read(tmp_path / "g.nir")
+    assert {node.shape for node in network.nodes.values()} == {shape}
+    for name, node in network.nodes.items():
+        for key, value in getattr(node, "parameters", {}).items():
+            assert np.array_equal(value, getattr(nodes[name], key).reshape(-1))
+
+
+def test_an_affine_of_nir_is_read(tmp_path):
+    weight, bias = np.arange(6, dtype=np.float32).reshape(2, 3), np.array([1, -1])
+    nodes = {
+        "input": nir.Input(np.array([3])),
+        "w": nir.Affine(weight, bias),
+        "output": nir.Output(np.array([1, 1, 2])),
+    }
+    nir.write(tmp_path / "g.nir", nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False))
+    read_back = nirfile.read(tmp_path / "g.nir").nodes["w"]
+    assert np.array_equal(read_back.weight, weight)
+    assert np.array_equal(read_back.bias, bias)
+
+
 # In memory, and back.
 
 
@@ -327,3 +464,25 @@ def test_a_graph_in_memory_is_checked_too():
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(ConfigError, match="cannot be written"):
         nirfile.write(every_node(), tmp_path / "nowhere/g.nir")
+
+
+def test_large_weights_are_compressed_and_nir_reads_them(tmp_path):
+    weight = np.zeros((200, 300))
+    weight[::7, ::11] = np.pi
+    nodes = {
+        "in": Input(name="in", shape=(300,)),
+        "w": Linear(name="w", shape=(200,), weight=weight),
+        "out": Output(name="out", shape=(200,)),
+    }
+    network = Network(nodes=nodes, edges=tuple(pairwise(nodes)))
+    nirfile.write(network, tmp_path / "g.nir")
+    assert (tmp_path / "g.nir").stat().st_size < weight.nbytes / 10
+    assert np.array_equal(nir.read(tmp_path / "g.nir").nodes["w"].weight, weight)
+    assert_same(network, nirfile.read(tmp_path / "g.nir"))
+
+
+def test_a_name_that_hdf5_cannot_hold(tmp_path):
+    node = Input(name="a/b", shape=(1,))
+    with pytest.raises(GraphError, match="node 'a/b': HDF5 cannot hold this name"):
+        nirfile.write(Network(nodes={"a/b": node}, edges=()), tmp_path / "g.nir")
+    assert not list(tmp_path.iterdir())
