@@ -92,7 +92,9 @@ class Summary(Strict):
     @property
     def exit_code(self) -> int:
         """What the command line returns: 0, 5 after a safety stop, 130 when interrupted."""
-        return {"gate": 5, "interrupted": 130}.get(self.ended, 0)
+        if any(run.ended == "interrupted" for run in self.runs):
+            return 130
+        return 5 if self.ended == "gate" else 0
 
     def lines(self) -> list[str]:
         """For people: the scores, then where to look."""
@@ -109,11 +111,13 @@ class ScoreKeeper:
 
     Attributes:
         alive: False once the task has ended.
+        seconds: loop time that has passed.
     """
 
     def __init__(self, score: Score | None, progress: RunProgress) -> None:
         self.score = score
         self.alive = True
+        self.seconds = 0.0
         self._progress = progress
 
     @property
@@ -127,7 +131,8 @@ class ScoreKeeper:
             for batch in tick.batches:
                 if batch.stream == "truth" and batch.schema == Schema.READINGS:
                     self.alive = self.score.update(batch.values, batch.t_last_ns) and self.alive
-        self._progress.update(tick.until_ns * 1e-9, self.text)
+        self.seconds = tick.until_ns * 1e-9
+        self._progress.update(self.seconds, self.text)
 
 
 def launch(
@@ -228,10 +233,12 @@ def _make_clock(scenario: Scenario, live: bool) -> Clock:
 
 
 def _drive(loop: Loop, ticks: int, keeper: ScoreKeeper) -> Ending:
-    """Run the loop without the garbage collector; how it ended."""
+    """Run the loop for the time of `ticks`, without the garbage collector; how it ended."""
+    end_ns = ticks * loop.clock.period_ns
     try:
         with _no_collector():
-            loop.run(ticks, lambda _: keeper.alive)
+            # A tick that overran took the time of the ones it skipped.
+            loop.run(ticks, lambda tick: keeper.alive and tick.until_ns < end_ns)
     except KeyboardInterrupt:
         return "interrupted"
     if loop.gate.stopped:
@@ -263,7 +270,7 @@ def _result(
         stop_reason=loop.gate.stopped if ended == "gate" else None,
         score=score.value if score else None,
         unit=score.unit if score else "",
-        seconds=loop.ticks * loop.clock.period_ns * 1e-9,
+        seconds=keeper.seconds,
         ticks=loop.ticks,
         overruns=loop.clock.overruns,
         latency=latency(loop.durations_ns),
