@@ -9,10 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 from reflexarc.runtime.bus import runtime_dir
+from reflexarc.runtime.errors import LinkError
 from reflexarc.runtime.link import HELLO_TIMEOUT_S, LoopRefused, RemotePlant, serve_world
 from reflexarc.runtime.network import FloatArray
 from reflexarc.runtime.scenario import Scenario
 from reflexarc.runtime.world import LocalPlant, NoPlant, Plant
+
+#: How long a world that is served may take to be there: between two loops it is made afresh.
+SERVED_TIMEOUT_S = 5.0
 
 
 def make_plant(scenario: Scenario, rest: FloatArray) -> Plant:
@@ -34,11 +38,21 @@ def make_plant(scenario: Scenario, rest: FloatArray) -> Plant:
         "digest": scenario.world_digest(spec.seed),
     }
     if spec.world.process == "served":
-        return RemotePlant.connect(world_endpoint(spec.name), **link)
+        return _connect(spec.name, link)
     endpoint = f"{world_endpoint(spec.name)}-{os.getpid()}"
     command = [sys.executable, "-m", "reflexarc", "world", str(scenario.document.source)]
     command += [f"--set={setting}" for setting in scenario.settings]
     return RemotePlant.spawn([*command, "--endpoint", endpoint, "--once"], endpoint, **link)
+
+
+def _connect(name: str, link: dict[str, Any]) -> RemotePlant:
+    try:
+        return RemotePlant.connect(world_endpoint(name), timeout_s=SERVED_TIMEOUT_S, **link)
+    except LinkError:
+        raise LinkError(
+            f"no world '{name}' answered within {SERVED_TIMEOUT_S:g} s; start it first with "
+            f"'reflexarc world {name}', or wait until its loop has ended"
+        ) from None
 
 
 def world_endpoint(name: str) -> str:

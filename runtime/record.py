@@ -128,6 +128,8 @@ class Recorder:
 
     def __call__(self, tick: Tick) -> None:
         """Record one tick."""
+        if self._companion.poll() is not None:
+            self._finish()
         batches = [
             batch
             for batch in tick.batches
