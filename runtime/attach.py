@@ -15,9 +15,9 @@ from typing import Self
 from reflexarc.runtime.batch import Array, Batch, Schema
 from reflexarc.runtime.bus import Control, Pair, attach_endpoint, socket_path
 from reflexarc.runtime.clock import WallClock, monotonic_ns
-from reflexarc.runtime.errors import LinkError
+from reflexarc.runtime.errors import ConfigError, LinkError
 from reflexarc.runtime.wire import max_count
-from reflexarc.sensors.recording import RecordingReader, RecordingSensor, play
+from reflexarc.sensors.recording import DEFAULT_SIZE, RecordingReader, RecordingSensor, play
 
 #: A paced recording is sent in steps of this length.
 STEP_NS = 1_000_000
@@ -176,13 +176,17 @@ def attach_recording(
     if speed is not None:
         sensor = RecordingSensor(reader, stream=stream, speed=speed, repeat=repeat)
         chunks = _paced(sensor)
-    with Feeder(
-        loop,
-        stream=stream,
-        size=(reader.width, reader.height),
-        paced=speed is not None,
-        timeout_s=timeout_s,
-    ) as feeder:
+    sensor_size = reader.width, reader.height
+    paced = speed is not None
+    try:
+        feeder = Feeder(loop, stream=stream, size=sensor_size, paced=paced, timeout_s=timeout_s)
+    except ConfigError as error:
+        if size is not None or sensor_size != DEFAULT_SIZE:
+            raise
+        raise ConfigError(
+            f"{error} (assumed where a recording does not say; --size WxH tells)"
+        ) from None
+    with feeder:
         start_ns = monotonic_ns()
         with suppress(KeyboardInterrupt):
             for chunk in chunks:

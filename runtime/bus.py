@@ -136,11 +136,19 @@ class Claim:
         self._fd = -1
         if self._socket is None:
             return
-        lock = f"{self._socket}.lock"
+        self._lock = self._socket.with_name(f"{self._socket.name}.lock")
+        while not self._locked(endpoint):
+            self._release()
+        os.ftruncate(self._fd, 0)
+        os.write(self._fd, str(os.getpid()).encode("ascii"))
+
+    def _locked(self, endpoint: str) -> bool:
+        """Lock the file; False if its last owner has removed it meanwhile."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            self._fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            self._fd = os.open(self._lock, flags, 0o600)
         except OSError as error:
-            raise ConfigError(f"{lock}: cannot be made: {error.strerror}") from None
+            raise ConfigError(f"{self._lock}: cannot be made: {error.strerror}") from None
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -149,13 +157,13 @@ class Claim:
             raise ConfigError(
                 f"{endpoint}: in use by process {owner}; stop it or choose another name"
             ) from None
-        os.ftruncate(self._fd, 0)
-        os.write(self._fd, str(os.getpid()).encode("ascii"))
+        return os.fstat(self._fd).st_nlink > 0
 
     def close(self) -> None:
         """Remove the socket and let others bind. May be called twice."""
         if self._fd >= 0 and self._socket is not None:
             self._socket.unlink(missing_ok=True)
+            self._lock.unlink(missing_ok=True)
             self._release()
 
     def _release(self) -> None:
@@ -205,7 +213,10 @@ class Control(Strict):
         if other.protocol != self.protocol:
             return f"it speaks protocol {other.protocol}, this side {self.protocol}"
         if other.digest and self.digest and other.digest != self.digest:
-            return f"its configuration is {other.digest[:12]}, this side's {self.digest[:12]}"
+            return (
+                f"its configuration is {other.digest[:12]}, this side's {self.digest[:12]}; "
+                "give both the same --seed and --set"
+            )
         return ""
 
 

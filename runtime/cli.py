@@ -1,7 +1,7 @@
 """The command line: `reflexarc VERB`. Every verb is a few lines over the module that does it.
 
-Exit codes: 0 done, 1 a replay differs or the other end of the bus went away, 2 configuration,
-5 safety stop, 130 interrupted.
+Exit codes: 0 done; 1 a replay differs, the other end of the bus went away, or the disk is full;
+2 configuration; 5 safety stop; 130 interrupted (Ctrl-C or SIGTERM).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import dataclasses
 import json
 import os
 import re
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -46,6 +47,7 @@ def main() -> None:
     warnings.formatwarning = _one_line
     # A tick's matrices are small: handing them to other cores costs more than it gains.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = app(standalone_mode=False)
     except ReflexarcError as error:
@@ -84,8 +86,7 @@ def run(
     from reflexarc.runtime.progress import progress_on
     from reflexarc.runtime.scenario import Scenario
 
-    given = {"seconds": seconds, "seed": seed, "mode": mode, "learning": learning}
-    flags = [f"{key}={value}" for key, value in given.items() if value is not None]
+    flags = _flags(seconds=seconds, seed=seed, mode=mode, learning=learning)
     scenario = Scenario.load(name, [*(settings or []), *flags])
     if not (headless or as_json):  # the window of PyBullet talks on standard output
         scenario = Scenario.load(name, [*(settings or []), *flags, *window_settings(scenario)])
@@ -131,17 +132,20 @@ def doctor(as_json: Json = False) -> int:
     from reflexarc.runtime.doctor import examine
 
     findings = examine()
+    able = all(finding.ok or not finding.needed for finding in findings)
     if as_json:
-        print(json.dumps([finding.model_dump() for finding in findings]))
+        print(json.dumps({"ok": able, "findings": [finding.model_dump() for finding in findings]}))
     else:
         for finding in findings:
             print(finding.line())
-    return 0 if all(finding.ok or not finding.needed for finding in findings) else 1
+    return 0 if able else 1
 
 
 @app.command()
 def world(
     name: ScenarioName,
+    seed: Annotated[int | None, typer.Option(help="seed of every random number")] = None,
+    mode: Annotated[str | None, typer.Option(help="lockstep or wall")] = None,
     settings: Settings = None,
     endpoint: Annotated[str | None, typer.Option(help="ipc://PATH or tcp://127.0.0.1:PORT")] = None,
     once: Annotated[bool, typer.Option("--once", help="end with the first loop")] = False,
@@ -150,7 +154,8 @@ def world(
     from reflexarc.runtime.plants import serve
     from reflexarc.runtime.scenario import Scenario
 
-    serve(Scenario.load(name, settings or []), endpoint, once)
+    flags = _flags(seed=seed, mode=mode)
+    serve(Scenario.load(name, [*(settings or []), *flags]), endpoint, once, _tell)
 
 
 @attach_app.command("recording")
@@ -197,6 +202,15 @@ def version() -> None:
     from reflexarc import __version__
 
     print(__version__)
+
+
+def _flags(**given: float | str | None) -> list[str]:
+    """Options that were given, as settings of the scenario."""
+    return [f"{key}={value}" for key, value in given.items() if value is not None]
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
 
 
 def _speed(text: str) -> float | None:

@@ -8,9 +8,12 @@ from __future__ import annotations
 import dataclasses
 import gc
 import os
+import signal
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from threading import Event
+from types import FrameType
 from typing import Literal
 
 from reflexarc.runtime.batch import Schema
@@ -32,6 +35,8 @@ from reflexarc.sensors.attached import AttachedSensor
 from reflexarc.sensors.base import Sensor
 from reflexarc.sensors.recorded import RecordedSensor
 
+#: How long an interrupted run waits for the tick it is in.
+TICK_PATIENCE_S = 0.5
 #: "time": the whole duration; "task": the task ended (the pole fell); "gate": a safety stop.
 Ending = Literal["time", "task", "gate", "interrupted"]
 
@@ -92,7 +97,9 @@ class Summary(Strict):
     @property
     def exit_code(self) -> int:
         """What the command line returns: 0, 5 after a safety stop, 130 when interrupted."""
-        return {"gate": 5, "interrupted": 130}.get(self.ended, 0)
+        if any(run.ended == "interrupted" for run in self.runs):
+            return 130
+        return 5 if self.ended == "gate" else 0
 
     def lines(self) -> list[str]:
         """For people: the scores, then where to look."""
@@ -109,11 +116,13 @@ class ScoreKeeper:
 
     Attributes:
         alive: False once the task has ended.
+        seconds: loop time that has passed.
     """
 
     def __init__(self, score: Score | None, progress: RunProgress) -> None:
         self.score = score
         self.alive = True
+        self.seconds = 0.0
         self._progress = progress
 
     @property
@@ -127,7 +136,8 @@ class ScoreKeeper:
             for batch in tick.batches:
                 if batch.stream == "truth" and batch.schema == Schema.READINGS:
                     self.alive = self.score.update(batch.values, batch.t_last_ns) and self.alive
-        self._progress.update(tick.until_ns * 1e-9, self.text)
+        self.seconds = tick.until_ns * 1e-9
+        self._progress.update(self.seconds, self.text)
 
 
 def launch(
@@ -228,15 +238,45 @@ def _make_clock(scenario: Scenario, live: bool) -> Clock:
 
 
 def _drive(loop: Loop, ticks: int, keeper: ScoreKeeper) -> Ending:
-    """Run the loop without the garbage collector; how it ended."""
-    try:
-        with _no_collector():
-            loop.run(ticks, lambda _: keeper.alive)
-    except KeyboardInterrupt:
+    """Run the loop for the time of `ticks`, without the garbage collector; how it ended."""
+    end_ns = ticks * loop.clock.period_ns
+    with _no_collector(), _interruption() as interrupted:
+
+        def go_on(tick: Tick) -> bool:
+            # A tick that overran took the time of the ones it skipped.
+            return keeper.alive and not interrupted.is_set() and tick.until_ns < end_ns
+
+        with suppress(KeyboardInterrupt):
+            loop.run(ticks, go_on)
+    if interrupted.is_set():
         return "interrupted"
     if loop.gate.stopped:
         return "gate"
     return "time" if keeper.alive else "task"
+
+
+@contextmanager
+def _interruption() -> Iterator[Event]:
+    """Whether Ctrl-C or SIGTERM has come: the run ends between two ticks, so that its recording
+    replays. A tick that waits for another process is broken off after `TICK_PATIENCE_S`.
+    """
+    interrupted = Event()
+
+    def hear(_number: int, _frame: FrameType | None) -> None:
+        interrupted.set()
+        signal.setitimer(signal.ITIMER_REAL, TICK_PATIENCE_S)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    alarm = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, hear)
+    try:
+        yield interrupted
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in {**before, signal.SIGALRM: alarm}.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -263,7 +303,7 @@ def _result(
         stop_reason=loop.gate.stopped if ended == "gate" else None,
         score=score.value if score else None,
         unit=score.unit if score else "",
-        seconds=loop.ticks * loop.clock.period_ns * 1e-9,
+        seconds=keeper.seconds,
         ticks=loop.ticks,
         overruns=loop.clock.overruns,
         latency=latency(loop.durations_ns),

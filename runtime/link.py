@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import FrameType
@@ -60,14 +60,16 @@ def serve_world(
     *,
     digest: str = "",
     patience_s: float = HELLO_TIMEOUT_S,
+    on_ready: Callable[[], None] = lambda: None,
 ) -> bool:
     """Serve `world` at `endpoint` until the loop says bye or is gone, or SIGTERM or SIGINT comes.
 
     Closes the world. Returns False after one of those signals. `patience_s` is how long it waits
-    for a loop to come.
+    for a loop to come; `on_ready` is called when one may.
 
     Raises:
-        ConfigError: the endpoint is wrong or in use, or the loop disagrees.
+        ConfigError: the endpoint is wrong or in use.
+        LoopRefused: the loop disagrees.
         LinkError: no loop came.
 
     What the world raises is raised here too, after the loop was told.
@@ -77,6 +79,7 @@ def serve_world(
             WorldServer(world, endpoint, period_ns, mode, digest=digest) as server,
             _signals(server),
         ):
+            on_ready()
             server.run(patience_s)
             return not server.stopped
     finally:
@@ -94,6 +97,10 @@ def _signals(server: WorldServer) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class LoopRefused(ConfigError):
+    """A loop came that does not fit the world; it has been told."""
 
 
 class WorldServer:
@@ -183,7 +190,7 @@ class WorldServer:
         reason = ready.disagreement(hello) or _mismatch(hello.details, details)
         if reason:
             self._pair.send(Control(op="refuse", text=reason))
-            raise ConfigError(f"{self._pair.endpoint}: the loop was refused: {reason}")
+            raise LoopRefused(f"{self._pair.endpoint}: a loop was refused: {reason}")
         self._pair.send(ready)
 
     def _run_lockstep(self) -> None:
@@ -320,10 +327,16 @@ class RemotePlant(Plant):
         """Start the world as the child process `argv`, which serves it at `endpoint`.
 
         The child is in a session of its own: Ctrl-C reaches the loop alone, which then closes the
-        world. Raises as `connect`, and LinkError when the child ends before it is ready.
+        world. Its standard output goes nowhere. Raises as `connect`, and LinkError when the child
+        ends before it is ready.
         """
         pair = Pair(endpoint, bind=False)
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         return cls._open(pair, rest, period_ns, mode, digest, timeout_s, process)
 
     @classmethod

@@ -5,13 +5,18 @@ from __future__ import annotations
 import math
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from reflexarc.runtime.bus import runtime_dir
-from reflexarc.runtime.link import HELLO_TIMEOUT_S, RemotePlant, serve_world
+from reflexarc.runtime.errors import LinkError
+from reflexarc.runtime.link import HELLO_TIMEOUT_S, LoopRefused, RemotePlant, serve_world
 from reflexarc.runtime.network import FloatArray
 from reflexarc.runtime.scenario import Scenario
 from reflexarc.runtime.world import LocalPlant, NoPlant, Plant
+
+#: How long a world that is served may take to be there: between two loops it is made afresh.
+SERVED_TIMEOUT_S = 5.0
 
 
 def make_plant(scenario: Scenario, rest: FloatArray) -> Plant:
@@ -33,11 +38,21 @@ def make_plant(scenario: Scenario, rest: FloatArray) -> Plant:
         "digest": scenario.world_digest(spec.seed),
     }
     if spec.world.process == "served":
-        return RemotePlant.connect(world_endpoint(spec.name), **link)
-    endpoint = world_endpoint(f"{spec.name}-{os.getpid()}")
+        return _connect(spec.name, link)
+    endpoint = f"{world_endpoint(spec.name)}-{os.getpid()}"
     command = [sys.executable, "-m", "reflexarc", "world", str(scenario.document.source)]
     command += [f"--set={setting}" for setting in scenario.settings]
     return RemotePlant.spawn([*command, "--endpoint", endpoint, "--once"], endpoint, **link)
+
+
+def _connect(name: str, link: dict[str, Any]) -> RemotePlant:
+    try:
+        return RemotePlant.connect(world_endpoint(name), timeout_s=SERVED_TIMEOUT_S, **link)
+    except LinkError:
+        raise LinkError(
+            f"no world '{name}' answered within {SERVED_TIMEOUT_S:g} s; start it first with "
+            f"'reflexarc world {name}', or wait until its loop has ended"
+        ) from None
 
 
 def world_endpoint(name: str) -> str:
@@ -45,21 +60,33 @@ def world_endpoint(name: str) -> str:
     return f"ipc://{runtime_dir(name)}/world"
 
 
-def serve(scenario: Scenario, endpoint: str | None, once: bool) -> None:
+def serve(
+    scenario: Scenario, endpoint: str | None, once: bool, tell: Callable[[str], None]
+) -> None:
     """Serve the scenario's world, afresh for every loop that comes, until told to stop.
 
+    A loop that runs another configuration is refused, and the world waits for the next one.
+    `tell` is given one line whenever the world waits for a loop or has refused one.
+
     Raises:
-        ConfigError: the endpoint is wrong or in use, or the loop runs another configuration.
+        ConfigError: the endpoint is wrong or in use; with `once`, the loop was refused.
     """
     spec = scenario.spec
+    where = endpoint or world_endpoint(spec.name)
     going = True
     while going:
-        on = serve_world(
-            scenario.make_world(spec.seed),
-            endpoint or world_endpoint(spec.name),
-            spec.period_ns,
-            spec.mode,
-            digest=scenario.world_digest(spec.seed),
-            patience_s=HELLO_TIMEOUT_S if once else math.inf,
-        )
-        going = on and not once
+        try:
+            on = serve_world(
+                scenario.make_world(spec.seed),
+                where,
+                spec.period_ns,
+                spec.mode,
+                digest=scenario.world_digest(spec.seed),
+                patience_s=HELLO_TIMEOUT_S if once else math.inf,
+                on_ready=lambda: tell(f"{spec.name}: waiting for a loop at {where}"),
+            )
+            going = on and not once
+        except LoopRefused as error:
+            if once:
+                raise
+            tell(str(error))

@@ -98,7 +98,7 @@ class Recorder:
         ring_bytes: room between the loop and the companion.
 
     Raises:
-        ConfigError: the file cannot be written there.
+        ConfigError: the file cannot be written there, or this process may not have the memory.
         LinkError: the companion ended before the recording did (the disk is full, it was killed).
     """
 
@@ -128,6 +128,8 @@ class Recorder:
 
     def __call__(self, tick: Tick) -> None:
         """Record one tick."""
+        if self._companion.poll() is not None:
+            self._finish()
         batches = [
             batch
             for batch in tick.batches
@@ -204,6 +206,12 @@ class Recorder:
                 pass_fds=(ring, part, parent),
                 start_new_session=True,
             )
+        except OSError as error:
+            part_path(self.path).unlink(missing_ok=True)
+            raise ConfigError(
+                f"{self.path}: no ring of {ring_bytes} bytes for the recording: {error.strerror}; "
+                "check the limits of this process (ulimit -a)"
+            ) from None
         finally:
             os.close(ring)
             os.close(part)

@@ -18,6 +18,7 @@ import select
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -147,13 +148,18 @@ def main(arguments: list[str]) -> int:
     ring = FrameRing(mmap.mmap(ring_fd, 0))
     try:
         with open(part_fd, "wb") as part:  # noqa: PTH123
-            written = write(ring, part, parent_fd, path)
+            _say(write(ring, part, parent_fd, path))
     except (OSError, ValueError) as error:
         part_path(path).unlink(missing_ok=True)
-        print(json.dumps({"error": getattr(error, "strerror", None) or str(error)}))
+        _say({"error": getattr(error, "strerror", None) or str(error)})
         return 1
-    print(json.dumps(written))
     return 0
+
+
+def _say(answer: dict[str, int] | dict[str, str]) -> None:
+    """Answer the recording process, if it still lives."""
+    with suppress(BrokenPipeError):
+        os.write(1, json.dumps(answer).encode())
 
 
 if __name__ == "__main__":

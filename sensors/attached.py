@@ -34,7 +34,8 @@ class AttachedSensor(Sensor):
 
     Attributes:
         endpoint: where feeders find it.
-        width, height: of the sensor, in pixels; a feeder with a larger one is refused.
+        width, height: of the image, in pixels. The image of a smaller sensor stands in its
+            middle; a feeder with a larger one is refused.
         malformed: frames that were refused since the start.
     """
 
@@ -66,6 +67,7 @@ class AttachedSensor(Sensor):
         self._shift_us: int | None = None
         self._now_ns = self._seq = 0
         self._lossless = True
+        self._fed_size = self._margin = (0, 0)
         self._credit = self._lost_at_start = 0
         self._continuity = Continuity()
         self._pair = Pair(attach_endpoint(loop, stream), bind=True)
@@ -177,6 +179,9 @@ class AttachedSensor(Sensor):
         self._lossless = self._wait or not hello.details.get("paced")
         self._credit, self._lost_at_start = self._ring.capacity, self._ring.lost
         self._continuity = Continuity()
+        width, height = int(hello.details["width"]), int(hello.details["height"])
+        self._fed_size = width, height
+        self._margin = (self.width - width) // 2, (self.height - height) // 2
         self._pair.send(Control(op="ready", count=self._credit))
         return True
 
@@ -190,6 +195,8 @@ class AttachedSensor(Sensor):
             return "the feeder does not say the size of its sensor"
         if width > self.width or height > self.height:
             return f"its sensor has {width}x{height} pixels, the loop's {self.width}x{self.height}"
+        if width < 1 or height < 1:
+            return f"its sensor has {width}x{height} pixels"
         if self._wait and (self._ended or self._gone):
             return f"stream '{self.stream}' of this run has ended"
         return ""
@@ -214,11 +221,20 @@ class AttachedSensor(Sensor):
             self._malformed += 1
             return
         self._credit -= len(batch.values)
-        self._ring.push(batch.values)
+        self._ring.push(self._centred(batch.values))
         with self._changed:
             self._lost_before += batch.dropped + missing
             self._passed_ns = batch.t_last_ns
             self._changed.notify()
+
+    def _centred(self, events: Array) -> Array:
+        """The events where they lie in the loop's image."""
+        across, down = self._margin
+        if across or down:
+            events = events.copy()
+            events["x"] += across
+            events["y"] += down
+        return events
 
     def _is_sound(self, batch: Batch) -> bool:
         """Whether the events lie on the sensor and their times go on from the batch before."""
@@ -234,8 +250,8 @@ class AttachedSensor(Sensor):
             (t[1:] >= t[:-1]).all()
             and self._passed_ns // 1000 <= t[0]
             and t[-1] <= batch.t_last_ns // 1000
-            and values["x"].max() < self.width
-            and values["y"].max() < self.height
+            and values["x"].max() < self._fed_size[0]
+            and values["y"].max() < self._fed_size[1]
         )
 
     def _give_credit(self) -> None:

@@ -39,7 +39,7 @@ def test_show_is_yaml_that_runs_again(reflexarc, tmp_path):
 def test_doctor(reflexarc):
     done = reflexarc("doctor", check=0)
     assert "reflexarc.ext.exact" in done.stdout
-    findings = json.loads(reflexarc("doctor", "--json", check=0).stdout)
+    findings = json.loads(reflexarc("doctor", "--json", check=0).stdout)["findings"]
     assert all(finding["ok"] or finding["mend"] for finding in findings)
 
 
