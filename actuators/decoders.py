@@ -16,7 +16,6 @@ from pydantic import Field, model_validator
 
 from reflexarc.actuators.decoder import Decoder
 from reflexarc.ext.spikes import filter_rates
-from reflexarc.runtime.batch import SPIKE
 from reflexarc.runtime.config import Strict
 
 
@@ -151,8 +150,3 @@ def make_decoder(spec: DecoderSpec, port_size: int, spiking: bool) -> Decoder:
     if isinstance(spec, FilteredRateSpec):
         return FilteredRate(spec, port_size)
     return PopulationVector(spec, port_size)
-
-
-#: For tests and users' own loops: no spikes at all.
-NO_SPIKES = np.zeros(0, dtype=SPIKE)
-NO_SPIKES.flags.writeable = False

@@ -16,11 +16,6 @@ def monotonic_ns() -> int:
     return time.monotonic_ns()
 
 
-def cpu_ns() -> int:
-    """Nanoseconds of processor time this process has used."""
-    return time.process_time_ns()
-
-
 def perf_ns() -> int:
     """Nanoseconds of the highest-resolution counter, for durations inside one process."""
     return time.perf_counter_ns()

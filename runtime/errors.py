@@ -46,9 +46,3 @@ class MissingPartError(ReflexarcError, ImportError):
     """A compiled module or optional library is missing; the message says how to get it."""
 
     exit_code = 2
-
-
-class SafetyStop(ReflexarcError, RuntimeError):
-    """The gate refused to go on. The robot has been stopped before this is raised."""
-
-    exit_code = 5

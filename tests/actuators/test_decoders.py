@@ -3,7 +3,6 @@ import pytest
 from pydantic import ValidationError
 
 from reflexarc.actuators.decoders import (
-    NO_SPIKES,
     FilteredRate,
     FilteredRateSpec,
     GradedSpec,
@@ -15,6 +14,7 @@ from reflexarc.actuators.decoders import (
 from reflexarc.runtime.batch import SPIKE
 
 MS = 1_000_000
+NO_SPIKES = np.zeros(0, SPIKE)
 
 
 def spikes(*lines):
