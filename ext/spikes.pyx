@@ -51,6 +51,26 @@ cdef int by_time(const void *first, const void *second) noexcept nogil:
     return -1 if a.i < b.i else a.i > b.i
 
 
+cdef Py_ssize_t count_spikes(const Spike[:] spikes, double[::1] counts) noexcept nogil:
+    """Count the spikes of each line; -1, or the first spike whose line is not there."""
+    cdef Py_ssize_t k
+    counts[:] = 0.0
+    for k in range(spikes.shape[0]):
+        if spikes[k].i >= counts.shape[0]:
+            return k
+        counts[spikes[k].i] += 1.0
+    return -1
+
+
+cdef void relax(
+    Py_ssize_t n, double *rate, const double *counts, double keep, double gain
+) noexcept nogil:
+    """rate = keep rate + gain count."""
+    cdef Py_ssize_t line
+    for line in range(n):
+        rate[line] = keep * rate[line] + gain * counts[line]
+
+
 def fire(double[::1] phase, const double[::1] expected, spike_dtype, int64_t now_ns,
          int64_t until_ns):
     """The spikes of lines whose phases rise evenly by `expected` in [now, until), by time.
@@ -71,8 +91,6 @@ def fire(double[::1] phase, const double[::1] expected, spike_dtype, int64_t now
     cdef Spike[::1] out
     if expected.shape[0] != n:
         raise ValueError(f"{n} phases, but {expected.shape[0]} numbers of spikes")
-    if n == 0:
-        return np.empty(0, dtype=spike_dtype)
     total = count_passed(n, &phase[0], &expected[0])
     if total < 0:
         line = -1 - total
@@ -80,8 +98,7 @@ def fire(double[::1] phase, const double[::1] expected, spike_dtype, int64_t now
     spikes = np.empty(total, dtype=spike_dtype)
     out = spikes
     with nogil:
-        pass_whole_numbers(
-            n, &phase[0], &expected[0], &out[0] if total else NULL, now_ns, until_ns - now_ns)
+        pass_whole_numbers(n, &phase[0], &expected[0], &out[0], now_ns, until_ns - now_ns)
         if total > 1:
             qsort(&out[0], total, sizeof(Spike), by_time)
     return spikes
@@ -98,13 +115,10 @@ def filter_rates(double[::1] rate_hz, double[::1] counts, const Spike[:] spikes,
         ValueError: sizes differ, or a spike is of a line that is not there; the rates are
             unchanged then.
     """
-    cdef Py_ssize_t k, n = rate_hz.shape[0]
+    cdef Py_ssize_t odd, n = rate_hz.shape[0]
     if counts.shape[0] != n:
         raise ValueError(f"{n} rates, but {counts.shape[0]} counts")
-    counts[:] = 0.0
-    for k in range(spikes.shape[0]):
-        if spikes[k].i >= n:
-            raise ValueError(f"spike of line {spikes[k].i}, but there are only {n}")
-        counts[spikes[k].i] += 1.0
-    for k in range(n):
-        rate_hz[k] = keep * rate_hz[k] + gain * counts[k]
+    odd = count_spikes(spikes, counts)
+    if odd >= 0:
+        raise ValueError(f"spike of line {spikes[odd].i}, but there are only {n}")
+    relax(n, &rate_hz[0], &counts[0], keep, gain)
