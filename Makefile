@@ -38,6 +38,8 @@ lint: $(BUILT)  ## ruff and mypy over everything
 
 bench: $(BUILT)  ## print the benchmarks, one JSON object each
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/loop.py
+	$(BIN)/python benchmarks/bus.py
 
 clean:  ## remove what was built
 	rm -rf build dist $(VENV) *.egg-info ext/*.c ext/*.so

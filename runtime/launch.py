@@ -125,7 +125,6 @@ class ScoreKeeper:
         self.seconds = 0.0
         self._progress = progress
 
-    @property
     def text(self) -> str:
         """The score for people."""
         return f"{self.score.value:.2f} {self.score.unit}" if self.score else ""
@@ -199,7 +198,7 @@ def run_policy(
         ended = _drive(loop, scenario.ticks, keeper)
         recorded = recorder.close(policy)
     result = _result(name, loop, keeper, ended, recorded)
-    progress.finish(_ending_text(result, keeper.text))
+    progress.finish(_ending_text(result, keeper.text()))
     return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TextIO
 
 from rich.console import Console
@@ -17,8 +18,8 @@ class RunProgress(ABC):
         """Begin a run called `name` of `total_s` simulated seconds."""
 
     @abstractmethod
-    def update(self, done_s: float, score: str) -> None:
-        """`done_s` simulated seconds are done; `score` is the live score as text."""
+    def update(self, done_s: float, score: Callable[[], str]) -> None:
+        """`done_s` simulated seconds are done; `score()` is the live score as text."""
 
     @abstractmethod
     def finish(self, text: str) -> None:
@@ -39,12 +40,12 @@ class Lines(RunProgress):
         self._name, self._total_s, self._part = name, total_s, 0
         self._print(f"{name}: {total_s:g} s")
 
-    def update(self, done_s: float, score: str) -> None:
+    def update(self, done_s: float, score: Callable[[], str]) -> None:
         """Print a line when another part is done."""
         part = int(self.PARTS * done_s / self._total_s + 1e-9)
         if self._part < part < self.PARTS:
             self._part = part
-            self._print(f"{self._name}: {done_s:.1f} of {self._total_s:g} s, {score}")
+            self._print(f"{self._name}: {done_s:.1f} of {self._total_s:g} s, {score()}")
 
     def finish(self, text: str) -> None:
         """Print how it ended."""
@@ -76,12 +77,12 @@ class Bar(RunProgress):
         self._task = self._bar.add_task(name, total=total_s, score="")
         self._done_s, self._shown_s, self._step_s = 0.0, 0.0, total_s / 100
 
-    def update(self, done_s: float, score: str) -> None:
+    def update(self, done_s: float, score: Callable[[], str]) -> None:
         """Move the bar when it would be seen."""
         self._done_s = done_s
         if done_s - self._shown_s >= self._step_s:
             self._shown_s = done_s
-            self._bar.update(self._task, completed=done_s, score=score)
+            self._bar.update(self._task, completed=done_s, score=score())
 
     def finish(self, text: str) -> None:
         """Leave the bar where it is, with how it ended."""

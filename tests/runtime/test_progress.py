@@ -9,7 +9,7 @@ def run_twice(progress):
     for name in ("network", "lqr"):
         progress.start(name, 2.0)
         for tick in range(2000):
-            progress.update((tick + 1) * 1e-3, f"{tick} points")
+            progress.update((tick + 1) * 1e-3, lambda tick=tick: f"{tick} points")
         progress.finish("done, 2000 points")
 
 
