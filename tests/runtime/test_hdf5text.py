@@ -52,7 +52,7 @@ def test_an_object_that_is_not_in_the_heap(file):
 def test_a_damaged_heap(file, at, value):
     text, raw, _, heap = file
     raw[heap + at : heap + at + 8] = struct.pack("<Q", value)
-    with pytest.raises(ValueError, match="damaged|longer"):
+    with pytest.raises(ValueError, match=r"damaged|longer"):
         check_text(text, raw)
 
 
