@@ -7,6 +7,7 @@ unbatched output shapes) and cannot say where a file is wrong.
 from __future__ import annotations
 
 import io
+import mmap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 from reflexarc.runtime.batch import Array
 from reflexarc.runtime.errors import GraphError, MissingFileError, ReflexarcError, UnsupportedError
 from reflexarc.runtime.files import write_atomic
+from reflexarc.runtime.hdf5text import check_text
 from reflexarc.runtime.network import Delay, Input, Linear, Network, Neurons, Node, Output
 from reflexarc.runtime.nirgraph import MAX_WEIGHTS, RawNodes, build
 
@@ -43,8 +45,12 @@ def read(path: str | Path) -> Network:
     if not h5py.is_hdf5(path):
         raise GraphError(f"{path}: not an HDF5 file; give a graph written by nir.write")
     try:
-        with h5py.File(path, "r") as file:
-            nodes, edges = _read_graph(file, str(path))
+        with (
+            path.open("rb") as handle,
+            mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as raw,
+            h5py.File(path, "r") as file,
+        ):
+            nodes, edges = _read_graph(file, raw, str(path))
     except ReflexarcError:
         raise
     except Exception as error:  # damaged bytes make h5py raise nearly every kind
@@ -55,17 +61,17 @@ def read(path: str | Path) -> Network:
     return build(nodes, edges, str(path))
 
 
-def _read_graph(file: Any, source: str) -> tuple[RawNodes, list[tuple[str, str]]]:
+def _read_graph(file: Any, raw: Any, source: str) -> tuple[RawNodes, list[tuple[str, str]]]:
     graph = _child(file, "node", source)
     nodes = _child(graph, "nodes", source)
     if not isinstance(nodes, h5py.Group):
         raise GraphError(f"{source}: 'node/nodes' is not a group of nodes; write the graph again")
-    raw = {name: _read_node(_child(nodes, name, source), name, source) for name in nodes}
+    read = {name: _read_node(_child(nodes, name, source), raw, name, source) for name in nodes}
     edges = _child(graph, "edges", source)
     if not isinstance(edges, h5py.Dataset):
         raise GraphError(f"{source}: 'node/edges' is not a list of pairs; write the graph again")
-    _check_dataset(edges, source)
-    return raw, _read_edges(edges, source)
+    _check_dataset(edges, raw, f"{source}: 'node/edges'")
+    return read, _read_edges(edges, source)
 
 
 def _child(group: Any, name: str, source: str) -> Any:
@@ -81,7 +87,7 @@ def _child(group: Any, name: str, source: str) -> Any:
     return group[name]
 
 
-def _read_node(group: Any, name: str, source: str) -> dict[str, Any]:
+def _read_node(group: Any, raw: Any, name: str, source: str) -> dict[str, Any]:
     if not isinstance(group, h5py.Group):
         raise GraphError(f"{source}: node '{name}': not a group of parameters")
     values: dict[str, Any] = {}
@@ -89,13 +95,15 @@ def _read_node(group: Any, name: str, source: str) -> dict[str, Any]:
         item = _child(group, key, source)
         if not isinstance(item, h5py.Dataset):
             continue  # metadata, or the inside of a nested graph (its type is refused later)
-        _check_dataset(item, f"{source}: node '{name}', parameter '{key}'")
+        _check_dataset(item, raw, f"{source}: node '{name}', parameter '{key}'")
         values[key] = item[()]
     return values
 
 
-def _check_dataset(item: Any, where: str) -> None:
+def _check_dataset(item: Any, raw: Any, where: str) -> None:
     """Refuse what is too large, not in this file, or declared without being there."""
+    if item.dtype.hasobject and h5py.check_string_dtype(item.dtype) is None:
+        raise GraphError(f"{where}: expected numbers or text, not {item.dtype}")
     if item.external or item.is_virtual:
         raise GraphError(f"{where}: its values are in another file; put them into this one")
     if item.size is None:
@@ -104,6 +112,7 @@ def _check_dataset(item: Any, where: str) -> None:
         raise GraphError(f"{where}: {item.size} values; at most {MAX_WEIGHTS} are allowed")
     if item.nbytes > max(_UNCHECKED_BYTES, _MOST_DEFLATED * item.id.get_storage_size()):
         raise GraphError(f"{where}: {item.size} values are declared, but hardly any are there")
+    check_text(item, raw)
 
 
 def _read_edges(dataset: Any, source: str) -> list[tuple[str, str]]:

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reflexarc.runtime.backends.exact import ExactBackend
-from reflexarc.runtime.drive import Spikes, StepCurrent
-from reflexarc.runtime.network import Delay, Input, Linear, Network, Neurons, Output
+import reflexarc
+from reflexarc import Spikes, StepCurrent
 
 CASES = Path(__file__).resolve().parents[3] / "shared/nir/analytic/cases.json"
 TOLERANCE = 1e-9  # seconds and volts
@@ -23,11 +22,6 @@ def read(section):
     return [pytest.param(entry, id=entry["name"]) for entry in entries]
 
 
-def layer(name, kind, params):
-    parameters = {key: np.array([value]) for key, value in params.items()}
-    return Neurons(name=name, shape=(1,), kind=kind, parameters=parameters)
-
-
 def drives(entries):
     steps = [StepCurrent(e["t0"], e["t1"], 0, e["amp"]) for e in entries if e["type"] == "step"]
     diracs = [e for e in entries if e["type"] == "dirac"]
@@ -40,48 +34,44 @@ def assert_spikes(found, expected_s):
     assert np.abs(found.t_s - expected_s).max(initial=0.0) <= TOLERANCE
 
 
+def layers(network):
+    return [name for name, node in network.nodes.items() if hasattr(node, "parameters")]
+
+
+def ports(network):
+    return [port.name for port in network.inputs()]
+
+
 @pytest.mark.parametrize("case", read("cases"))
 def test_one_neuron(case):
-    neuron = layer("neuron", case["node"], case["params"])
-    nodes = {
-        "input": Input(name="input", shape=(1,)),
-        "neuron": neuron,
-        "output": Output(name="output", shape=(1,)),
-    }
-    network = Network(nodes=nodes, edges=(("input", "neuron"), ("neuron", "output")))
-    probes = sorted(case["probes"], key=lambda probe: probe["t"])
-    run = (
-        ExactBackend()
-        .compile(network)
-        .run(
-            {"input": drives(case["inputs"])},
-            case["t_end"],
-            probes={"neuron": [probe["t"] for probe in probes]},
-        )
+    network = reflexarc.load(CASES.with_name(case["nir_file"]))
+    (port,), (name,) = ports(network), layers(network)
+    run = reflexarc.simulate(
+        network,
+        {port: drives(case["inputs"])},
+        case["t_end"],
+        mode="exact",
+        probes={name: [probe["t"] for probe in case["probes"]]},
     )
-    if neuron.spiking:
+    if network.nodes[name].spiking:
         assert_spikes(run.spikes["output"], case["expected_spike_times"])
-    expected_v = np.array([probe["v"] for probe in probes])
-    assert np.abs(run.probes["neuron"][:, 0] - expected_v).max(initial=0.0) <= TOLERANCE
+    expected_v = np.array([probe["v"] for probe in case["probes"]])
+    assert np.abs(run.probes[name][:, 0] - expected_v).max(initial=0.0) <= TOLERANCE
 
 
 @pytest.mark.parametrize("net", read("nets"))
 def test_net(net):
-    nodes, edges, inputs = {}, [], {}
-    for name, neuron in net["neurons"].items():
-        port = f"input_{name}"
-        nodes[port] = Input(name=port, shape=(1,))
-        nodes[name] = layer(name, neuron["node"], neuron["params"])
-        edges.append((port, name))
-        inputs[port] = drives(net["external_inputs"].get(name, []))
-    for number, link in enumerate(net["connections"]):
-        delay, weight = f"delay_{number}", f"weight_{number}"
-        nodes[delay] = Delay(name=delay, shape=(1,), delay_s=np.array([link["delay"]]))
-        nodes[weight] = Linear(name=weight, shape=(1,), weight=np.array([[link["weight"]]]))
-        edges += [(link["pre"], delay), (delay, weight), (weight, link["post"])]
-    network = Network(
-        nodes=nodes, edges=tuple(edges), spike_area=net["connections"][0]["spike_area"]
+    network = reflexarc.load(
+        CASES.with_name(net["nir_file"]), spike_area=net["connections"][0]["spike_area"]
     )
-    run = ExactBackend().compile(network).run(inputs, net["t_end"], record=list(net["neurons"]))
+    port_of = {after: before for before, after in network.edges if before in ports(network)}
+    given = {port_of[name]: drives(entries) for name, entries in net["external_inputs"].items()}
+    run = reflexarc.simulate(
+        network,
+        given,
+        net["t_end"],
+        mode="exact",
+        record=layers(network),
+    )
     for name, expected_s in net["expected_spike_times"].items():
         assert_spikes(run.spikes[name], expected_s)

@@ -14,7 +14,7 @@ from scipy.optimize import brentq
 import reflexarc
 
 TOLERANCE = 1e-9
-SEEDS = [1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 14, 15, 17, 18, 19, 22, 23]
+SEEDS = [1, 3, 4, 8, 9, 10, 11, 12, 14, 15, 17, 19, 21, 23]
 LOOPS = (("two", "one"), ("one", "one"))
 
 

@@ -153,3 +153,67 @@ def test_public_names_are_all_there():
     assert all(getattr(reflexarc, name) is not None for name in reflexarc.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         reflexarc.nothing  # noqa: B018
+
+
+# What a stranger may give.
+
+FRIENDLY = [
+    Spikes([0.02, 0.01], 1),
+    Spikes(0.01, 0),
+    Spikes([], []),
+    Spikes([1e30], [0]),
+    StepCurrent(0, 1e9, [0, 1], 1.5),
+    StepCurrent(0, np.inf, 1, np.float32(3)),
+    [],
+    [Spikes([0], [0], 1), StepCurrent(0, 1, 0, 2)],
+]
+
+
+@pytest.mark.parametrize("given", FRIENDLY)
+@pytest.mark.parametrize("mode", ["exact", "clocked"])
+def test_what_a_stranger_may_give(given, mode):
+    run = reflexarc.simulate(network(lif()), {"in": given}, 1, mode=mode, dt_s=0.01, record="n")
+    assert set(run.spikes) == {"out", "n"}
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "message"),
+    [
+        (Spikes([0], [0]), {}, "inputs must be a dict by Input name, not Spikes; there are: in"),
+        ({"in": None}, {}, "input 'in': expected Spikes, StepCurrent, an array"),
+        ({"in": [[1], [0, 1]]}, {}, "input 'in': expected Spikes, StepCurrent, an array"),
+        ({}, {"until_s": "long"}, "until_s: expected a number, not 'long'"),
+        ({}, {"until_s": 1e12}, "until_s 1000000000000.0 must be a time from 0 to 3e.09 s"),
+        ({}, {"dt_s": "small", "mode": "clocked"}, "dt_s: expected a number"),
+        ({}, {"probes": ["n"]}, "probes: give times by layer, not list"),
+        ({}, {"probes": {"n": ["a"]}}, "probes: times of 'n' must be numbers"),
+        ({}, {"probes": {"n": [np.nan]}}, "times of 'n'"),
+        ({}, {"dialect": "none"}, "dialect 'none' is not known"),
+    ],
+)
+def test_what_a_stranger_may_get_wrong_is_one_line(given, options, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        reflexarc.simulate(network(lif()), given, **{"until_s": 1.0, "mode": "exact", **options})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_step_current_needs_numbers():
+    with pytest.raises(ConfigError, match="t0_s: expected a number, not 'now'"):
+        StepCurrent("now", 1, 0, 1.0)
+
+
+def test_a_current_begins_on_the_edge_of_its_step():
+    given = {"in": StepCurrent(0.3, 0.6, 0, 1.0)}  # 0.3 / 0.1 is a little less than 3
+    run = reflexarc.simulate(through(), given, 0.8, mode="clocked", dt_s=0.1)
+    assert run.outputs["out"][:, 0].tolist() == [0, 0, 0, 1, 1, 1, 0, 0]
+
+
+def test_the_end_belongs_to_the_next_run_and_may_be_probed():
+    neurons = network(lif())
+    whole = {"in": StepCurrent(0, 9, 0, 1.5)}
+    first_s = reflexarc.simulate(neurons, whole, 1.0).spikes["out"].t_s[0]
+    run = reflexarc.simulate(neurons, whole, first_s, probes={"n": first_s})
+    assert run.spikes["out"].t_s.size == 0
+    assert run.probes["n"][0, 0] == pytest.approx(neurons.nodes["n"].parameters["v_threshold"][0])
+    late = reflexarc.simulate(neurons, {}, 0.3, probes={"n": [0.1 * 3]})
+    assert late.probes["n"].shape == (1, 2)
