@@ -160,7 +160,7 @@ def world(
 
 @attach_app.command("recording")
 def attach_recording(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="a recording of an event camera")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="events of a camera, or a run.mcap")],
     to: Annotated[str, typer.Option(help="the running scenario")] = "gaze",
     stream: Annotated[str, typer.Option(help="the stream it feeds")] = "camera",
     speed: Annotated[str, typer.Option(help="times real time, or max")] = "1",
