@@ -49,12 +49,14 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False)  # 130 where Typer has met Ctrl-C
     except ReflexarcError as error:
         _fail(str(error), error.exit_code)
     except TyperException as error:
         _fail(f"{_message(error)}; see 'reflexarc --help'", 2)
     except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    if code == 130:
         _fail("interrupted", 130)
     sys.exit(code if isinstance(code, int) else 0)
 

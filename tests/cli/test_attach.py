@@ -77,7 +77,7 @@ def test_in_real_time_every_event_is_seen_or_counted_as_dropped(
     assert loop.ends()[0] == 0
     events, dropped = seen(tmp_path)
     assert (events + dropped, dropped) == (fed["events"], fed["dropped"])
-    assert 0.9 < fed["duration_s"]
+    assert fed["duration_s"] > 0.9
     assert reflexarc("replay", "out/network.mcap").returncode == 0
 
 
@@ -88,11 +88,11 @@ def test_feeders_that_do_not_fit_are_refused_and_the_next_is_heard(
     large = circling.with_name("silent.txt")
     large.write_text("0.5 700 3 1\n0.6 701 3 0\n")
     for args, code, message in (
-        ((circling, "--stream", "eye"), 1, "no loop 'gaze' waits for stream 'eye'; it waits for: camera"),
-        ((circling, "--to", "other"), 1, "no loop 'other' waits for stream 'camera'; start it first"),
+        ((circling, "--stream", "eye"), 1, "no loop 'gaze' waits for stream 'eye'; it waits for: "),
+        ((circling, "--to", "other"), 1, "no loop 'other' waits for stream 'camera'; start it"),
         ((large,), 2, "its sensor has 1280x720 pixels, the loop's 640x480 (assumed where"),
         ((large, "--size", "640x480"), 2, "an event at (700, 3) lies outside 640x480"),
-    ):  # fmt: skip
+    ):
         done = reflexarc(*ATTACH, *args)
         assert (done.returncode, done.stdout) == (code, "")
         assert message in done.stderr
@@ -106,24 +106,24 @@ def test_feeders_that_do_not_fit_are_refused_and_the_next_is_heard(
     assert loop.ends()[0] == 130
 
 
-def test_after_a_killed_feeder_another_may_come(gaze, reflexarc, start, circling):
+@pytest.mark.parametrize("speed", ["1", "max"])
+def test_after_a_killed_feeder_another_may_come(gaze, reflexarc, start, circling, speed):
     loop = gaze("wall", 1000)
-    first = start(*ATTACH, circling, "--loop")
-    done = reflexarc(*ATTACH, circling)
-    assert done.returncode in (0, 1)
+    first = start(*ATTACH, circling, "--loop", "--speed", speed)
+    second = start(*ATTACH, circling, "--speed", "max", "--json")
     first.send(signal.SIGKILL)
     first.ends()
-    fed = json.loads(reflexarc(*ATTACH, circling, "--speed", "max", "--json", check=0).stdout)
-    assert fed["dropped"] == 0
+    code, output, _ = second.ends()
+    assert code == 0
+    assert json.loads(output)["dropped"] == 0
     loop.send(signal.SIGINT)
     assert loop.ends()[0] == 130
 
 
-def test_in_lockstep_a_killed_feeder_ends_the_run(gaze, start, circling, wait_for, tmp_path):
-    loop = gaze("lockstep", 1000)
+def test_in_lockstep_a_killed_feeder_ends_the_run(gaze, start, circling):
+    loop = gaze("lockstep", 5)
     feeder = start(*ATTACH, circling, "--loop")
-    part = tmp_path / "out" / "network.mcap.part"
-    wait_for(lambda: part.exists() and part.stat().st_size > 0, part)
+    loop.says("network: 1.0 of 5 s", error=True)
     feeder.send(signal.SIGKILL)
     code, output, error = loop.ends()
     assert (code, output) == (1, "")
