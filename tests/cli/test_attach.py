@@ -157,13 +157,11 @@ def test_the_camera_of_another_run_is_played(gaze, reflexarc, tmp_path):
     ("name", "options"),
     [
         ("davis346.aedat4", ["--speed", "4"]),
-        ("dvxplorer_320x240.aedat4", []),
-        ("synthetic_dvs_320x240.es", []),
         ("evt2_gen3_640x480.raw", ["--size", "640x480"]),
     ],
 )
 def test_recordings_of_real_cameras(gaze, reflexarc, tmp_path, name, options):
-    loop = gaze("wall", 2.5)
+    loop = gaze("wall", 1.5)
     fed = json.loads(reflexarc(*ATTACH, REAL / name, *options, "--json", check=0).stdout)
     assert loop.ends()[0] == 0
     events, dropped = seen(tmp_path)
