@@ -157,6 +157,8 @@ class AttachedSensor(Sensor):
             try:
                 if fed := self._welcome():
                     self._feed()
+                    # Whoever knocks from now on is not taken for the feeder that has just left.
+                    self._pair.renew()
             except LinkError:
                 with self._changed:
                     self._gone = self._gone or fed
