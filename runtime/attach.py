@@ -16,6 +16,7 @@ from reflexarc.runtime.batch import Array, Batch, Schema
 from reflexarc.runtime.bus import Control, Pair, attach_endpoint, socket_path
 from reflexarc.runtime.clock import WallClock, monotonic_ns
 from reflexarc.runtime.errors import ConfigError, LinkError
+from reflexarc.runtime.recordedevents import RecordedEvents
 from reflexarc.runtime.wire import max_count
 from reflexarc.sensors.recording import DEFAULT_SIZE, RecordingReader, RecordingSensor, play
 
@@ -166,12 +167,14 @@ def attach_recording(
 ) -> Fed:
     """Play the recording at `path` into the running loop named `loop`.
 
+    It is a file of camera events, or an `.mcap` that a run left with a stream of that name.
     It is paced by its own timestamps, divided by `speed`; with None it goes as fast as the loop
     takes it. With `repeat` it starts again for ever; Ctrl-C ends it cleanly. `size` is (width,
     height) for files that do not say. Raises ConfigError (file, speed, the loop refuses) and
     LinkError (no such loop, it went away, or took nothing for `timeout_s`).
     """
-    reader = RecordingReader(path, size=size)
+    mcap = Path(path).suffix.lower() == ".mcap"
+    reader = RecordedEvents(path, stream, size=size) if mcap else RecordingReader(path, size=size)
     chunks = play(reader, repeat=repeat)
     if speed is not None:
         sensor = RecordingSensor(reader, stream=stream, speed=speed, repeat=repeat)

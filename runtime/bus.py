@@ -260,7 +260,7 @@ class Pair:
         self._peer_gone = False
         self._socket = _socket(zmq.PAIR, LINGER_MS)
         self._monitor = self._socket.get_monitor_socket(
-            zmq.EVENT_ACCEPTED | zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED
+            zmq.EVENT_ACCEPTED | zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED
         )
         try:
             if self._bind:
@@ -311,9 +311,9 @@ class Pair:
                 event, fd = _EVENT.unpack(self._monitor.recv_multipart(zmq.NOBLOCK)[0])
             except zmq.Again:
                 return
-            if event != zmq.EVENT_DISCONNECTED:
+            if event in (zmq.EVENT_ACCEPTED, zmq.EVENT_CONNECTED):
                 self._peers.append(fd)
-            elif fd in self._peers:
+            elif event == zmq.EVENT_DISCONNECTED and fd in self._peers:
                 # Others, who were turned away because the pair is taken, also disconnect.
                 self._peer_gone = fd == self._peers[0]
                 self._peers.remove(fd)
@@ -325,8 +325,20 @@ class Pair:
         ZeroMQ turns away for good who knocks while the pair is taken; whoever waited is let go by
         this, and knocks again.
         """
+        self._unbind()
         self._close_socket()
         self._open()
+
+    def _unbind(self) -> None:
+        """Give the endpoint up and wait for it: ZeroMQ removes the file in a thread of its own,
+        and would remove the file of the next bind.
+        """
+        self._socket.unbind(self.endpoint)
+        deadline_ns = monotonic_ns() + round(SLICE_S * 1e9)
+        while monotonic_ns() < deadline_ns and self._monitor.poll(_slice_ms(deadline_ns)):
+            event, _ = _EVENT.unpack(self._monitor.recv_multipart()[0])
+            if event == zmq.EVENT_CLOSED:
+                return
 
     def greet(
         self, hello: Control, timeout_s: float, check: Callable[[], None] | None = None

@@ -49,12 +49,14 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False)  # 130 where Typer has met Ctrl-C
     except ReflexarcError as error:
         _fail(str(error), error.exit_code)
     except TyperException as error:
         _fail(f"{_message(error)}; see 'reflexarc --help'", 2)
     except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    if code == 130:
         _fail("interrupted", 130)
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -160,7 +162,7 @@ def world(
 
 @attach_app.command("recording")
 def attach_recording(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="a recording of an event camera")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="events of a camera, or a run.mcap")],
     to: Annotated[str, typer.Option(help="the running scenario")] = "gaze",
     stream: Annotated[str, typer.Option(help="the stream it feeds")] = "camera",
     speed: Annotated[str, typer.Option(help="times real time, or max")] = "1",

@@ -194,8 +194,9 @@ def run_policy(
             sensors=sensors,
             listeners=[keeper, recorder],
         )
-        progress.start(name, scenario.ticks * spec.period_ns * 1e-9)
-        ended = _drive(loop, scenario.ticks, keeper)
+        with _interruption() as interrupted:
+            progress.start(name, scenario.ticks * spec.period_ns * 1e-9)
+            ended = _drive(loop, scenario.ticks, keeper, interrupted)
         recorded = recorder.close(policy)
     result = _result(name, loop, keeper, ended, recorded)
     progress.finish(_ending_text(result, keeper.text()))
@@ -236,17 +237,16 @@ def _make_clock(scenario: Scenario, live: bool) -> Clock:
     return make(spec.period_ns)
 
 
-def _drive(loop: Loop, ticks: int, keeper: ScoreKeeper) -> Ending:
+def _drive(loop: Loop, ticks: int, keeper: ScoreKeeper, interrupted: Event) -> Ending:
     """Run the loop for the time of `ticks`, without the garbage collector; how it ended."""
     end_ns = ticks * loop.clock.period_ns
-    with _no_collector(), _interruption() as interrupted:
 
-        def go_on(tick: Tick) -> bool:
-            # A tick that overran took the time of the ones it skipped.
-            return keeper.alive and not interrupted.is_set() and tick.until_ns < end_ns
+    def go_on(tick: Tick) -> bool:
+        # A tick that overran took the time of the ones it skipped.
+        return keeper.alive and not interrupted.is_set() and tick.until_ns < end_ns
 
-        with suppress(KeyboardInterrupt):
-            loop.run(ticks, go_on)
+    with _no_collector(), suppress(KeyboardInterrupt):
+        loop.run(ticks, go_on)
     if interrupted.is_set():
         return "interrupted"
     if loop.gate.stopped:

@@ -34,8 +34,8 @@ class AttachedSensor(Sensor):
 
     Attributes:
         endpoint: where feeders find it.
-        width, height: of the image, in pixels. The image of a smaller sensor stands in its
-            middle; a feeder with a larger one is refused.
+        width, height: of the image, in pixels. That of a smaller sensor is stretched to it; a
+            feeder with a larger one is refused.
         malformed: frames that were refused since the start.
     """
 
@@ -67,7 +67,7 @@ class AttachedSensor(Sensor):
         self._shift_us: int | None = None
         self._now_ns = self._seq = 0
         self._lossless = True
-        self._fed_size = self._margin = (0, 0)
+        self._fed_size = width, height
         self._credit = self._lost_at_start = 0
         self._continuity = Continuity()
         self._pair = Pair(attach_endpoint(loop, stream), bind=True)
@@ -157,6 +157,8 @@ class AttachedSensor(Sensor):
             try:
                 if fed := self._welcome():
                     self._feed()
+                    # Whoever knocks from now on is not taken for the feeder that has just left.
+                    self._pair.renew()
             except LinkError:
                 with self._changed:
                     self._gone = self._gone or fed
@@ -179,9 +181,7 @@ class AttachedSensor(Sensor):
         self._lossless = self._wait or not hello.details.get("paced")
         self._credit, self._lost_at_start = self._ring.capacity, self._ring.lost
         self._continuity = Continuity()
-        width, height = int(hello.details["width"]), int(hello.details["height"])
-        self._fed_size = width, height
-        self._margin = (self.width - width) // 2, (self.height - height) // 2
+        self._fed_size = int(hello.details["width"]), int(hello.details["height"])
         self._pair.send(Control(op="ready", count=self._credit))
         return True
 
@@ -221,19 +221,19 @@ class AttachedSensor(Sensor):
             self._malformed += 1
             return
         self._credit -= len(batch.values)
-        self._ring.push(self._centred(batch.values))
+        self._ring.push(self._stretched(batch.values))
         with self._changed:
             self._lost_before += batch.dropped + missing
             self._passed_ns = batch.t_last_ns
             self._changed.notify()
 
-    def _centred(self, events: Array) -> Array:
+    def _stretched(self, events: Array) -> Array:
         """The events where they lie in the loop's image."""
-        across, down = self._margin
-        if across or down:
+        width, height = self._fed_size
+        if (width, height) != (self.width, self.height):
             events = events.copy()
-            events["x"] += across
-            events["y"] += down
+            events["x"] = events["x"].astype(np.uint32) * self.width // width
+            events["y"] = events["y"].astype(np.uint32) * self.height // height
         return events
 
     def _is_sound(self, batch: Batch) -> bool:

@@ -88,6 +88,17 @@ def test_in_lockstep_a_feeder_that_breaks_off_is_an_error():
             Feeder("robot", size=(64, 48), paced=False)
 
 
+def test_the_image_of_a_smaller_sensor_is_stretched():
+    values = events(0, 1, 2, 3)
+    values["x"], values["y"] = [0, 1, 63, 32], [0, 1, 47, 24]
+    with AttachedSensor("robot", wait=True, width=640, height=144) as sensor:
+        feeder = feed(values)
+        seen = sensor.read(1_000_000).values
+        feeder.join()
+    assert seen["x"].tolist() == [0, 10, 630, 320]
+    assert seen["y"].tolist() == [0, 3, 141, 72]
+
+
 def test_in_real_time_times_are_shifted_into_the_interval_of_the_call():
     with AttachedSensor("robot", **SIZE) as sensor:
         assert sensor.read(5_000_000).values.size == 0
