@@ -14,12 +14,14 @@ from typing import Self
 
 from reflexarc.runtime.batch import Array, Batch, Schema
 from reflexarc.runtime.bus import Control, Pair, attach_endpoint, socket_path
-from reflexarc.runtime.clock import WallClock, monotonic_ns
+from reflexarc.runtime.clock import WallClock, monotonic_ns, pause
 from reflexarc.runtime.errors import ConfigError, LinkError
 from reflexarc.runtime.recordedevents import RecordedEvents
 from reflexarc.runtime.wire import max_count
 from reflexarc.sensors.recording import DEFAULT_SIZE, RecordingReader, RecordingSensor, play
 
+#: How often a feeder looks whether the loop has started.
+LOOK_EVERY_S = 0.05
 #: A paced recording is sent in steps of this length.
 STEP_NS = 1_000_000
 
@@ -59,17 +61,18 @@ class Feeder:
         size: tuple[int, int],
         paced: bool,
         timeout_s: float = 10.0,
+        patience_s: float = 0.0,
     ) -> None:
         """Attach to the loop named `loop`; `size` is (width, height) of the sensor.
 
-        `timeout_s` limits each wait. Raises LinkError (no such loop, or it does not answer) and
-        ConfigError (the loop refuses).
+        `timeout_s` limits each wait, `patience_s` that for the loop to start. Raises LinkError (no
+        such loop, or it does not answer) and ConfigError (the loop refuses).
         """
         self.events = 0
         self._stream, self._timeout_s = stream, timeout_s
         self._epoch, self._seq = monotonic_ns(), 0
         endpoint = attach_endpoint(loop, stream)
-        _require_loop(loop, endpoint)
+        _await_loop(loop, endpoint, patience_s)
         self._pair = Pair(endpoint, bind=False)
         hello = Control(
             op="hello",
@@ -141,10 +144,16 @@ class Feeder:
         self.close()
 
 
-def _require_loop(loop: str, endpoint: str) -> None:
+def _await_loop(loop: str, endpoint: str, patience_s: float) -> None:
     socket = socket_path(endpoint)
-    if socket is None or socket.exists():
-        return
+    deadline_ns = monotonic_ns() + round(patience_s * 1e9)
+    while socket is not None and not socket.exists():
+        if monotonic_ns() >= deadline_ns:
+            raise _no_loop(loop, socket)
+        pause(LOOK_EVERY_S)
+
+
+def _no_loop(loop: str, socket: Path) -> LinkError:
     waiting = sorted(
         path.name.removeprefix("attach-")
         for path in socket.parent.glob("attach-*")
@@ -152,7 +161,7 @@ def _require_loop(loop: str, endpoint: str) -> None:
     )
     streams = f"it waits for: {', '.join(waiting)}" if waiting else "start it first"
     stream = socket.name.removeprefix("attach-")
-    raise LinkError(f"no loop '{loop}' waits for stream '{stream}'; {streams}")
+    return LinkError(f"no loop '{loop}' waits for stream '{stream}'; {streams}")
 
 
 def attach_recording(
@@ -164,6 +173,7 @@ def attach_recording(
     repeat: bool = False,
     size: tuple[int, int] | None = None,
     timeout_s: float = 10.0,
+    patience_s: float = 0.0,
 ) -> Fed:
     """Play the recording at `path` into the running loop named `loop`.
 
@@ -171,7 +181,7 @@ def attach_recording(
     It is paced by its own timestamps, divided by `speed`; with None it goes as fast as the loop
     takes it. With `repeat` it starts again for ever; Ctrl-C ends it cleanly. `size` is (width,
     height) for files that do not say. Raises ConfigError (file, speed, the loop refuses) and
-    LinkError (no such loop, it went away, or took nothing for `timeout_s`).
+    LinkError (no such loop within `patience_s`, it went away, or took nothing for `timeout_s`).
     """
     mcap = Path(path).suffix.lower() == ".mcap"
     reader = RecordedEvents(path, stream, size=size) if mcap else RecordingReader(path, size=size)
@@ -182,7 +192,14 @@ def attach_recording(
     sensor_size = reader.width, reader.height
     paced = speed is not None
     try:
-        feeder = Feeder(loop, stream=stream, size=sensor_size, paced=paced, timeout_s=timeout_s)
+        feeder = Feeder(
+            loop,
+            stream=stream,
+            size=sensor_size,
+            paced=paced,
+            timeout_s=timeout_s,
+            patience_s=patience_s,
+        )
     except ConfigError as error:
         if size is not None or sensor_size != DEFAULT_SIZE:
             raise

@@ -63,9 +63,13 @@ def main() -> None:
 
 @app.callback()
 @attach_app.callback()
-def _help(context: typer.Context) -> None:
+def _begin(context: typer.Context) -> None:
+    from reflexarc.runtime.doctor import require_compiled
+
     if context.invoked_subcommand is None:
         print(context.get_help())
+    elif context.invoked_subcommand != "doctor":
+        require_compiled()
 
 
 @app.command()
@@ -170,12 +174,21 @@ def attach_recording(
     size: Annotated[
         str | None, typer.Option(metavar="WxH", help="pixels of the sensor, if the file is silent")
     ] = None,
+    wait: Annotated[float, typer.Option(help="seconds to wait for the loop to start")] = 0.0,
     as_json: Json = False,
 ) -> None:
     """Play a recording into a running loop as if it were live."""
     from reflexarc.runtime.attach import attach_recording as feed
 
-    fed = feed(file, loop=to, stream=stream, speed=_speed(speed), repeat=loop, size=_size(size))
+    fed = feed(
+        file,
+        loop=to,
+        stream=stream,
+        speed=_speed(speed),
+        repeat=loop,
+        size=_size(size),
+        patience_s=wait,
+    )
     if as_json:
         print(json.dumps(dataclasses.asdict(fed)))
     else:

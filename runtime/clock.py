@@ -16,6 +16,11 @@ def monotonic_ns() -> int:
     return time.monotonic_ns()
 
 
+def pause(seconds: float) -> None:
+    """Give the processor away for about `seconds`; for looking again later, never for control."""
+    time.sleep(seconds)
+
+
 def perf_ns() -> int:
     """Nanoseconds of the highest-resolution counter, for durations inside one process."""
     return time.perf_counter_ns()
