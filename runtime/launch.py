@@ -26,7 +26,7 @@ from reflexarc.runtime.loop import Loop, Tick
 from reflexarc.runtime.plants import make_plant
 from reflexarc.runtime.policy import NetworkPolicy
 from reflexarc.runtime.progress import RunProgress
-from reflexarc.runtime.record import Recorder, RecordSummary
+from reflexarc.runtime.record import Recorder
 from reflexarc.runtime.recording import Recording
 from reflexarc.runtime.report import write_report
 from reflexarc.runtime.scenario import Scenario
@@ -152,13 +152,12 @@ def launch(
     """
     recordings = {"network": record or out / "network.mcap"}
     recordings |= {name: out / f"{name}.mcap" for name in scenario.spec.baselines}
-    for folder in (out, recordings["network"].parent):
-        _make_folder(folder)
     results: list[RunResult] = []
-    for name, path in recordings.items():
-        results.append(run_policy(scenario, name, path, progress, recordings["network"]))
-        if results[-1].ended == "interrupted":
-            break
+    with _made(out), _made(recordings["network"].parent):
+        for name, path in recordings.items():
+            results.append(run_policy(scenario, name, path, progress, recordings["network"]))
+            if results[-1].ended == "interrupted":
+                break
     summary = _summarise(scenario, results, out)
     opened = {result.policy: Recording.open(result.recording) for result in results}
     write_report(out, opened, summary)
@@ -198,7 +197,7 @@ def run_policy(
             progress.start(name, scenario.ticks * spec.period_ns * 1e-9)
             ended = _drive(loop, scenario.ticks, keeper, interrupted)
         recorded = recorder.close(policy)
-    result = _result(name, loop, keeper, ended, recorded)
+    result = _result(name, loop, keeper, ended, recording, recorded.lost)
     progress.finish(_ending_text(result, keeper.text()))
     return result
 
@@ -292,7 +291,7 @@ def _no_collector() -> Iterator[None]:
 
 
 def _result(
-    name: str, loop: Loop, keeper: ScoreKeeper, ended: Ending, recorded: RecordSummary
+    name: str, loop: Loop, keeper: ScoreKeeper, ended: Ending, recording: Path, lost: int
 ) -> RunResult:
     score = keeper.score
     work = loop.policy.program.counters() if isinstance(loop.policy, NetworkPolicy) else None
@@ -306,8 +305,8 @@ def _result(
         ticks=loop.ticks,
         overruns=loop.clock.overruns,
         latency=latency(loop.durations_ns),
-        recording=str(recorded.path),
-        lost=recorded.lost,
+        recording=str(recording),
+        lost=lost,
         **({} if work is None else dataclasses.asdict(work)),
     )
 
@@ -348,11 +347,18 @@ def _summarise(scenario: Scenario, results: list[RunResult], out: Path) -> Summa
     )
 
 
-def _make_folder(path: Path) -> None:
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make a folder; if nothing has come of it in the end, it is gone again."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"{path}: cannot make this folder: {error.strerror}") from None
+        raise ConfigError(f"{folder}: cannot make this folder: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def default_out(name: str) -> Path:

@@ -29,6 +29,8 @@ BLUE, ORANGE, GREEN, PURPLE, RED, SKY, GREY = (
     "#777777",
 )
 ON, OFF = np.array([213, 94, 0]) / 255, np.array([0, 114, 178]) / 255
+#: A picture of some milliseconds of events has at most this width.
+THUMBNAIL_PX = 100
 #: More spikes of one port than this are shown as rates.
 MAX_MARKS = 20_000
 WIDTH_IN = 9.0
@@ -59,7 +61,7 @@ def camera(recording: Recording, stream: str) -> Figure | None:
         begin_s = min((n + 0.5) * end_s / WINDOWS, end_s - window_s)
         seen = events[np.searchsorted(t_s, begin_s) : np.searchsorted(t_s, begin_s + window_s)]
         axes = figure.add_subplot(grid[0, n])
-        axes.imshow(_accumulated(seen, shape), interpolation="nearest")
+        axes.imshow(_thumbnail(seen, shape), interpolation="nearest")
         axes.set_title(f"{begin_s:.2f} s\n{len(seen)} events", fontsize=9)
         axes.set_xticks([])
         axes.set_yticks([])
@@ -95,6 +97,15 @@ def _sensor_shape(recording: Recording, stream: str, events: Array) -> tuple[int
     return int(events["y"].max()) + 1, int(events["x"].max()) + 1
 
 
+def _thumbnail(events: Array, shape: tuple[int, int]) -> npt.NDArray[np.float64]:
+    """Events as a small image: single pixels of a large sensor could not be seen."""
+    shrink = -(-shape[1] // THUMBNAIL_PX)
+    seen = events.copy()
+    seen["x"] //= shrink
+    seen["y"] //= shrink
+    return _accumulated(seen, (-(-shape[0] // shrink), -(-shape[1] // shrink)))
+
+
 def _columns_over_time(axes: Axes, events: Array, width: int, end_s: float) -> None:
     """Where along the image's width something moved, over the whole run."""
     bins = 4 * WINDOWS * 20
@@ -117,8 +128,9 @@ def _event_rate(axes: Axes, events: Array, end_s: float) -> None:
         rate_hz = np.histogram(t_s, bins)[0] / (bins[1] - bins[0])
         axes.stairs(rate_hz / 1e3, bins, color=tuple(colour), label=name)
     axes.set(xlabel="time, s", ylabel="events, 1000/s", xlim=(0, end_s))
-    axes.set_ylim(bottom=0)
-    _tidy(axes)
+    axes.set_ylim(0, 1.5 * axes.get_ylim()[1])  # room for the legend
+    axes.legend(fontsize=9, frameon=False, loc="upper right", ncols=2)
+    _bare(axes)
 
 
 def raster(recording: Recording, begin_s: float, end_s: float) -> Figure | None:

@@ -45,7 +45,8 @@ class Lines(RunProgress):
         part = int(self.PARTS * done_s / self._total_s + 1e-9)
         if self._part < part < self.PARTS:
             self._part = part
-            self._print(f"{self._name}: {done_s:.1f} of {self._total_s:g} s, {score()}")
+            text = f"{self._name}: {done_s:.1f} of {self._total_s:g} s, {score()}"
+            self._print(text.removesuffix(", "))
 
     def finish(self, text: str) -> None:
         """Print how it ended."""

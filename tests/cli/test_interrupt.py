@@ -70,7 +70,7 @@ def test_without_memory_for_the_recording(reflexarc, tmp_path):
     assert done.returncode == 2
     assert "out/network.mcap: no ring of" in done.stderr
     assert done.stderr.count("\n") == 1
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_full_disk(tmp_path, environment, processes):

@@ -83,6 +83,14 @@ def test_a_file_where_the_folder_should_be(reflexarc, tmp_path):
     assert "out: cannot make this folder" in done.stderr
 
 
+def test_a_recording_that_cannot_be_written_leaves_nothing(reflexarc, tmp_path):
+    (tmp_path / "taken").mkdir()
+    done = reflexarc("run", "pole-balance", "--seconds", "0.1", "--record", "taken", "--out", "out")
+    assert done.returncode == 2
+    assert "taken: a folder; give the name of a file" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("cut", [0, 10, 1000])
 def test_a_damaged_recording(reflexarc, tmp_path, cut):
     (tmp_path / "bad.mcap").write_bytes(b"\x89MCAP0\r\n" * cut)
