@@ -46,7 +46,7 @@ def loop_network(n: int, seed: int = 1) -> Network:
         "tau_syn": 5e-3,
         "tau_mem": 20e-3,
         "r": 1.0,
-        "v_leak": -60.0 + (7.0 if n <= 2000 else 9.75),  # a drive that gives the peers' rate
+        "v_leak": -60.0 + (6.93 if n <= 2000 else 9.8),  # a drive that gives the peers' rate
         "v_threshold": -50.0,
         "v_reset": -60.0,
         "w_in": 1 / (1 - np.exp(-1 / 5)),  # a spike of weight w raises the current by w
