@@ -161,7 +161,7 @@ def test_the_camera_of_another_run_is_played(gaze, reflexarc, tmp_path):
     ],
 )
 def test_recordings_of_real_cameras(gaze, reflexarc, tmp_path, name, options):
-    loop = gaze("wall", 1.5)
+    loop = gaze("wall", 4)
     fed = json.loads(reflexarc(*ATTACH, REAL / name, *options, "--json", check=0).stdout)
     assert loop.ends()[0] == 0
     events, dropped = seen(tmp_path)
