@@ -18,11 +18,28 @@ import numpy.typing as npt
 from reflexarc.runtime.plasticity import Rule
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
-NeuronKind: TypeAlias = Literal["LIF", "CubaLIF", "LI", "CubaLI", "IF", "I"]
+NeuronKind: TypeAlias = Literal[
+    "LIF",
+    "CubaLIF",
+    "LI",
+    "CubaLI",
+    "IF",
+    "I",
+    "ALIF",
+    "DeltaLIF",
+    "ExpLIF",
+    "AlphaLIF",
+    "CondLIF",
+    "AdEx",
+    "Izhikevich",
+    "Poisson",
+    "Regular",
+]
 Mode: TypeAlias = Literal["exact", "clocked"]
 
-#: Parameters of each kind of neuron, in NIR's names.
-NEURON_PARAMETERS: Mapping[NeuronKind, tuple[str, ...]] = {
+#: Parameters of NIR's kinds of neuron, in NIR's names; times in seconds. Those that spike may also
+#: have `refractory`: seconds after a spike for which v is held at v_reset (absent: none).
+NIR_PARAMETERS: Mapping[NeuronKind, tuple[str, ...]] = {
     "LIF": ("tau", "r", "v_leak", "v_threshold", "v_reset"),
     "CubaLIF": ("tau_syn", "tau_mem", "r", "v_leak", "v_threshold", "v_reset", "w_in"),
     "LI": ("tau", "r", "v_leak"),
@@ -30,8 +47,60 @@ NEURON_PARAMETERS: Mapping[NeuronKind, tuple[str, ...]] = {
     "IF": ("r", "v_threshold", "v_reset"),
     "I": ("r",),
 }
+_LEAKY = ("r", "v_leak", "v_threshold", "v_reset", "refractory")
+_TWO_SYNAPSES = ("tau_excitatory", "tau_inhibitory")
+#: Parameters of the kinds that NIR does not have; docs/neurons.md has the equations.
+OWN_PARAMETERS: Mapping[NeuronKind, tuple[str, ...]] = {
+    "ALIF": ("tau", *_LEAKY, "tau_threshold", "threshold_jump"),
+    "DeltaLIF": ("tau", *_LEAKY, "i_offset"),
+    "ExpLIF": ("tau_mem", *_LEAKY, *_TWO_SYNAPSES, "i_offset"),
+    "AlphaLIF": ("tau_mem", *_LEAKY, *_TWO_SYNAPSES, "i_offset"),
+    "CondLIF": (
+        "c",
+        "g_leak",
+        *_LEAKY[1:],
+        "e_excitatory",
+        "e_inhibitory",
+        *_TWO_SYNAPSES,
+        "i_offset",
+    ),
+    "AdEx": (
+        "c",
+        "g_leak",
+        *_LEAKY[1:],
+        "delta_t",
+        "v_peak",
+        "a",
+        "b",
+        "tau_w",
+        *_TWO_SYNAPSES,
+        "i_offset",
+    ),
+    "Izhikevich": ("a", "b", "c", "d", "v_peak", "i_offset"),
+    "Poisson": ("rate",),
+    "Regular": ("period", "phase"),
+}
+#: Parameters of each kind of neuron.
+NEURON_PARAMETERS: Mapping[NeuronKind, tuple[str, ...]] = {**NIR_PARAMETERS, **OWN_PARAMETERS}
 #: Kinds that emit spikes; the others hand on their voltage.
-SPIKING: frozenset[str] = frozenset({"LIF", "CubaLIF", "IF"})
+SPIKING: frozenset[str] = frozenset(NEURON_PARAMETERS) - {"LI", "CubaLI", "I"}
+#: Kinds that take no input.
+GENERATORS: frozenset[str] = frozenset({"Poisson", "Regular"})
+#: What a Projection can reach of each kind, the first unless it says otherwise; a spike adds its
+#: weight to the synaptic variable of that receptor. `input` is NIR's: the current of dv/dt, where
+#: a spike is a Dirac of the network's spike_area (exact) or an amplitude for one step (clocked).
+#: Everything but a Projection reaches `input`, which every kind but the generators has.
+RECEPTORS: Mapping[NeuronKind, tuple[str, ...]] = {
+    **dict.fromkeys(NEURON_PARAMETERS, ("input",)),
+    "DeltaLIF": ("jump", "input"),
+    "ExpLIF": ("excitatory", "inhibitory", "input"),
+    "AlphaLIF": ("excitatory", "inhibitory", "input"),
+    "CondLIF": ("excitatory", "inhibitory", "input"),
+    "AdEx": ("excitatory", "inhibitory", "input"),
+    "Izhikevich": ("jump", "input"),
+    "Poisson": (),
+    "Regular": (),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +154,29 @@ class Linear(Node):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Projection(Node):
+    """Synapses from the spikes of one node onto the neurons of one layer, compressed by source.
+
+    Attributes:
+        sources: elements of the node that sends.
+        rows: int64, shape (sources + 1,): the synapses of source j are rows[j] to rows[j + 1].
+        targets: int32, shape (synapses,), ascending within a row; a target may come twice.
+        weight: float32, shape (synapses,), or (1,) where all are alike.
+        delay_s: from a spike to its arrival; the same for all synapses.
+        receptor: which of the layer's receptors it reaches; "" is the kind's first.
+
+    `shape` is that of the layer it reaches.
+    """
+
+    sources: int
+    rows: npt.NDArray[np.int64]
+    targets: npt.NDArray[np.int32]
+    weight: npt.NDArray[np.float32]
+    delay_s: float = 0.0
+    receptor: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Delay(Node):
     """Holds each element back for `delay_s` seconds, shape (size,)."""
 
@@ -131,7 +223,9 @@ class Network:
         seen, pending = {name}, [name]
         while pending:
             node = self.nodes[pending.pop()]
-            if isinstance(node, Linear) or (isinstance(node, Neurons) and not node.spiking):
+            if isinstance(node, Linear | Projection) or (
+                isinstance(node, Neurons) and not node.spiking
+            ):
                 return False
             if isinstance(node, Delay | Output):
                 sources = [pre for pre, post in self.edges if post == node.name]

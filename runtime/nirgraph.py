@@ -18,7 +18,7 @@ import numpy as np
 from reflexarc.runtime.batch import Array
 from reflexarc.runtime.errors import GraphError, UnsupportedError
 from reflexarc.runtime.network import (
-    NEURON_PARAMETERS,
+    NIR_PARAMETERS,
     Delay,
     FloatArray,
     Input,
@@ -38,7 +38,7 @@ _DEFAULTS = {"v_reset": 0.0, "w_in": 1.0}
 _POSITIVE = {"tau", "tau_syn", "tau_mem"}
 
 #: NIR's types that this release runs, for messages, and those that it does not run yet.
-_RUN = ", ".join(("Input", "Output", "Linear", "Affine", "Delay", *NEURON_PARAMETERS))
+_RUN = ", ".join(("Input", "Output", "Linear", "Affine", "Delay", *NIR_PARAMETERS))
 _LATER = frozenset(
     ["NIRGraph", "Conv1d", "Conv2d", "SumPool2d", "AvgPool2d", "Flatten", "Scale", "Threshold"]
 )
@@ -131,8 +131,8 @@ def _draft(name: str, raw: Mapping[str, Any], source: str) -> _Draft:
         case "Delay":
             draft.parameters["delay"] = _numbers(draft, raw, "delay")
             _shape_of_parameters(draft)
-        case kind if kind in NEURON_PARAMETERS:
-            _read_neurons(draft, raw, NEURON_PARAMETERS[cast(NeuronKind, kind)])
+        case kind if kind in NIR_PARAMETERS:
+            _read_neurons(draft, raw, NIR_PARAMETERS[cast(NeuronKind, kind)])
         case "":
             draft.fail("type", "is missing; every node needs one")
         case other if other in _LATER:

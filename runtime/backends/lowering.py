@@ -14,7 +14,16 @@ from reflexarc.ext.clocked import KINDS, OP, RESETS, STORAGES
 from reflexarc.runtime.batch import Array
 from reflexarc.runtime.dialect import Dialect, Step, discretise
 from reflexarc.runtime.errors import ConfigError, UnsupportedError
-from reflexarc.runtime.network import Delay, FloatArray, Input, Linear, Network, Neurons, Output
+from reflexarc.runtime.network import (
+    NIR_PARAMETERS,
+    Delay,
+    FloatArray,
+    Input,
+    Linear,
+    Network,
+    Neurons,
+    Output,
+)
 from reflexarc.runtime.nirgraph import input_size
 from reflexarc.runtime.topology import evaluation_order
 
@@ -147,7 +156,7 @@ class _Lowering:
     def _place(self, name: str) -> None:
         node, out = self.network.nodes[name], self.out
         match node:
-            case Neurons():
+            case Neurons() if node.kind in NIR_PARAMETERS:
                 out.signals[name] = self._place_neurons(node)
             case Linear():
                 silent = node.bias is None or not self.dialect.bias_at_t0

@@ -17,7 +17,7 @@ from reflexarc.runtime.backends.instant import nanoseconds
 from reflexarc.runtime.batch import Array
 from reflexarc.runtime.errors import GraphError, UnsupportedError
 from reflexarc.runtime.network import (
-    NEURON_PARAMETERS,
+    NIR_PARAMETERS,
     Delay,
     FloatArray,
     Input,
@@ -146,7 +146,9 @@ def _check_nodes(network: Network) -> None:
 
 def _check_neurons(network: Network, node: Neurons) -> None:
     where = f"{network.source}: {node.name}"
-    for name in NEURON_PARAMETERS[node.kind]:
+    if node.kind not in NIR_PARAMETERS:
+        raise UnsupportedError(f"{where}: the exact backend cannot run {node.kind}")
+    for name in NIR_PARAMETERS[node.kind]:
         values = node.parameters[name]
         if values.shape != (node.size,) or not np.isfinite(values).all():
             raise GraphError(f"{where}: {name} must be {node.size} finite numbers")
@@ -342,7 +344,7 @@ def _models(network: Network, wiring: Wiring) -> Array:
         own["layer"] = number
         if isinstance(node, Neurons):
             own["kind"] = KINDS[node.kind]
-            for parameter in NEURON_PARAMETERS[node.kind]:
+            for parameter in NIR_PARAMETERS[node.kind]:
                 field = "tau" if parameter == "tau_mem" else parameter
                 own[field] = node.parameters[parameter]
     return models
