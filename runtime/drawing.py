@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
@@ -43,7 +44,8 @@ def draw(network: Network, path: Path) -> None:
         raise ConfigError(f"{path}: {len(network.nodes)} nodes are too many for one picture")
     buffer = io.BytesIO()
     options = {"metadata": {"Date": None}} if suffix == ".svg" else {"dpi": _DOTS_PER_INCH}
-    figure.savefig(buffer, format=suffix[1:], **options)
+    with rc_context({"svg.hashsalt": "reflexarc"}):  # the same graph gives the same bytes
+        figure.savefig(buffer, format=suffix[1:], **options)
     write_atomic(path, buffer.getvalue())
 
 
