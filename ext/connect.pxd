@@ -18,11 +18,23 @@ cdef struct Ends:
     # whether both are parts of one node, no element of which may reach itself
     bint apart
 
-# How likely a pair is, by its distance.
+# How likely a pair is, by its distance: up to `reach` places are looked up in the grid.
 cdef struct Kernel:
     int shape
     double scale
     double peak
+    double reach
+
+# Targets by the cell of a grid that they lie in: those of cell c are order[begin[c]] and on.
+cdef struct Grid:
+    int axes
+    # by axis: number of cells, where the first begins, how wide each is, what joins its far end
+    int64_t cells[3]
+    double low[3]
+    double width[3]
+    double extent[3]
+    const int64_t *begin
+    const int32_t *order
 
 cdef int64_t twin(int64_t k, int64_t from_first, int64_t to_first, int64_t size) noexcept nogil
 cdef void draw_sources(
@@ -37,6 +49,6 @@ cdef int64_t draw_pairs(
     const Ends *ends, double p, Stream *stream, int64_t *rows, int32_t *targets
 ) noexcept nogil
 cdef int64_t draw_near(
-    const Ends *ends, const Kernel *kernel, const double *source_at, const double *target_at,
-    int axes, const double *extent, Stream *stream, int64_t *rows, int32_t *targets,
+    const Ends *ends, const Kernel *kernel, const Grid *grid, const double *source_at,
+    const double *target_at, Stream *stream, int64_t *rows, int32_t *targets,
 ) noexcept nogil

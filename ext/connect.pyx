@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from libc.math cimport exp, fabs, floor, log1p, sqrt
+from libc.math cimport exp, fabs, floor, log, log1p, sqrt
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
 
@@ -10,6 +10,8 @@ from reflexarc.ext.chance cimport Stream, begin_stream, next_below, next_gap, ne
 
 GAUSSIAN, EXPONENTIAL, DISC = 0, 1, 2
 
+# Beyond so many scales a kernel has hardly any pair (by shape): they are drawn without the grid.
+REACH = (5.0, 12.0, 1.0)
 # Gaps between synapses that are longer than any row count as this.
 cdef double FAR = 2.0 ** 60
 # What is less likely than the likeliest by this factor is not reached by a double's fraction.
@@ -113,39 +115,135 @@ cdef inline double separation(
 
 
 cdef inline double likelihood(const Kernel *kernel, double distance) noexcept nogil:
-    """Probability of a pair over the peak's."""
+    """Probability of a pair."""
     cdef double x = distance / kernel.scale
     if kernel.shape == 0:
-        return exp(-0.5 * x * x)
+        return kernel.peak * exp(-0.5 * x * x)
     if kernel.shape == 1:
-        return exp(-x)
-    return 1.0 if x <= 1.0 else 0.0
+        return kernel.peak * exp(-x)
+    return kernel.peak if x <= 1.0 else 0.0
+
+
+cdef inline double way_to(int64_t steps, double width, double within) noexcept nogil:
+    """Way to a cell so many steps off from a place that lies `within` its own cell."""
+    if steps > 0:
+        return steps * width - within
+    return (-steps - 1) * width + within if steps < 0 else 0.0
+
+
+cdef int cells_along(
+    const Grid *grid, int axis, double place, double reach, int64_t *cell, double *way
+) noexcept nogil:
+    """The cells of an axis within reach of a place and the way to each; how many."""
+    cdef double width = grid.width[axis], within, distance
+    cdef int64_t cells = grid.cells[axis], own, first, last, k
+    cdef bint joined = grid.extent[axis] > 0.0, around
+    cdef int n = 0
+    own = <int64_t>floor((place - grid.low[axis]) / width)
+    within = place - grid.low[axis] - own * width
+    k = <int64_t>(reach / width) + 1
+    around = joined and 2 * k + 1 >= cells
+    first, last = (own - cells // 2, own - cells // 2 + cells - 1) if around else (own - k, own + k)
+    if not joined:
+        first, last = max(first, 0), min(last, cells - 1)
+    for k in range(first, last + 1):
+        distance = way_to(k - own, width, within)
+        if around:
+            distance = min(distance, way_to(k - own - cells, width, within))
+            distance = min(distance, way_to(k - own + cells, width, within))
+        if distance <= reach:
+            cell[n] = ((k % cells) + cells) % cells if joined else k
+            way[n] = distance
+            n += 1
+    return n
+
+
+cdef int64_t propose(
+    const Kernel *kernel, const Grid *grid, const int32_t *among, int64_t n_among, double bound,
+    bint far, const double *source_at, const double *target_at, int64_t own, Stream *stream,
+    int32_t *row,
+) noexcept nogil:
+    """Take targets `among` (NULL: the first n_among) by their distance; how many.
+
+    Each is proposed with the probability `bound`, which none exceeds, and kept by its share of it
+    if it lies beyond (`far`) or within the reach.
+    """
+    cdef int64_t t, n = 0
+    cdef double distance, per_log, at, first = next_uniform(stream)
+    if first <= 1.0 - bound * n_among:  # then the first would lie behind the last
+        return 0
+    per_log = 1.0 / log1p(-bound) if bound < 1.0 else 0.0
+    at = floor(log(first) * per_log)
+    while at < n_among:
+        t = <int64_t>at if among == NULL else among[<int64_t>at]
+        at += 1.0 + floor(min(next_gap(stream, per_log), FAR))
+        distance = separation(source_at, target_at + t * grid.axes, grid.axes, grid.extent)
+        if next_uniform(stream) * bound > likelihood(kernel, distance):
+            continue
+        if t == own or (distance > kernel.reach) != far:
+            continue
+        if row != NULL:
+            row[n] = <int32_t>t
+        n += 1
+    return n
+
+
+cdef int64_t draw_row_near(
+    const Ends *ends, const Kernel *kernel, const Grid *grid, const double *source_at,
+    const double *target_at, int64_t own, Stream *stream, int32_t *row,
+) noexcept nogil:
+    """Take the targets of one source by their distance: cell by cell, then those beyond reach."""
+    cdef int64_t cell[3][32]
+    cdef double way[3][32]
+    cdef int count[3]
+    cdef int i, j, k, axis
+    cdef int64_t c, size, n = 0
+    cdef double bound
+    for axis in range(3):
+        count[axis], cell[axis][0], way[axis][0] = 1, 0, 0.0
+    for axis in range(grid.axes):
+        count[axis] = cells_along(
+            grid, axis, source_at[axis], kernel.reach, &cell[axis][0], &way[axis][0]
+        )
+    for i in range(count[0]):
+        for j in range(count[1]):
+            for k in range(count[2]):
+                c = (cell[0][i] * grid.cells[1] + cell[1][j]) * grid.cells[2] + cell[2][k]
+                size = grid.begin[c + 1] - grid.begin[c]
+                bound = likelihood(kernel, sqrt(way[0][i] ** 2 + way[1][j] ** 2 + way[2][k] ** 2))
+                if size > 0 and bound > 0.0:
+                    n += propose(
+                        kernel, grid, grid.order + grid.begin[c], size, bound, False, source_at,
+                        target_at, own, stream, NULL if row == NULL else row + n,
+                    )
+    if kernel.shape != 2:
+        n += propose(
+            kernel, grid, NULL, ends.targets, likelihood(kernel, kernel.reach), True, source_at,
+            target_at, own, stream, NULL if row == NULL else row + n,
+        )
+    return n
 
 
 cdef int64_t draw_near(
-    const Ends *ends, const Kernel *kernel, const double *source_at, const double *target_at,
-    int axes, const double *extent, Stream *stream, int64_t *rows, int32_t *targets,
+    const Ends *ends, const Kernel *kernel, const Grid *grid, const double *source_at,
+    const double *target_at, Stream *stream, int64_t *rows, int32_t *targets,
 ) noexcept nogil:
-    """Take every pair with the probability of its distance; how many there are.
-
-    Pairs are proposed with the probability of the peak, and kept by their distance's share of it.
-    """
-    cdef int64_t s, t, own = -1, n = 0
-    cdef double per_log = 1.0 / log1p(-kernel.peak) if kernel.peak < 1.0 else 0.0
-    cdef double at, distance
+    """Take every pair with the probability of its distance; how many there are."""
+    cdef int64_t s, k, n = 0, own = -1, taken
+    cdef int32_t *row = NULL
     for s in range(ends.sources):
         if ends.apart:
             own = twin(s, ends.first_source, ends.first_target, ends.targets)
-        at = floor(min(next_gap(stream, per_log), FAR))
-        while at < ends.targets:
-            t = <int64_t>at
-            at += 1.0 + floor(min(next_gap(stream, per_log), FAR))
-            distance = separation(source_at + s * axes, target_at + t * axes, axes, extent)
-            if next_uniform(stream) > likelihood(kernel, distance) or t == own:
-                continue
-            if targets != NULL:
-                targets[n] = <int32_t>(ends.first_target + t)
-            n += 1
+        if targets != NULL:
+            row = targets + n
+        taken = draw_row_near(
+            ends, kernel, grid, source_at + s * grid.axes, target_at, own, stream, row
+        )
+        if row != NULL:
+            qsort(row, taken, sizeof(int32_t), ascending)
+            for k in range(taken):
+                row[k] += <int32_t>ends.first_target
+        n += taken
         rows[ends.first_source + s + 1] = n
     return n
 
@@ -301,30 +399,63 @@ def by_distance(int64_t size, ends, const double[:, ::1] source_at, const double
     """Synapses between pairs, each taken with peak * f(distance / scale); see `fixed_degree_in`.
 
     Args:
-        source_at, target_at: places of the parts that are joined, shape (elements, axes).
-        extent: by axis, how far it reaches before it begins again; 0 where it does not.
+        source_at, target_at: places of the parts that are joined, shape (elements, 1 to 3).
+        extent: by axis, how far it reaches before it begins again; 0 where it does not. There
+            places lie from 0 to below it.
         shape: GAUSSIAN (exp(-x**2 / 2)), EXPONENTIAL (exp(-x)) or DISC (1 up to x = 1).
     """
     cdef Ends parts = joined(ends)
     cdef Stream stream = begin_stream(seed, number)
-    cdef Kernel kernel = Kernel(shape, scale, peak)
-    cdef int axes = <int>extent.shape[0]
+    cdef Kernel kernel = Kernel(shape, scale, peak, REACH[shape] * scale)
+    cdef Grid grid
     cdef int64_t n
+    cdef int axis
     cdef int64_t[::1] begin
     cdef int32_t[::1] out
+    cells, low, width = grid_of(np.asarray(target_at), np.asarray(extent), scale)
+    grid.axes = <int>extent.shape[0]
+    grid.cells[:] = [1, 1, 1]
+    for axis in range(grid.axes):
+        grid.cells[axis], grid.low[axis], grid.width[axis] = cells[axis], low[axis], width[axis]
+        grid.extent[axis] = extent[axis]
+    firsts, order = sorted_into(np.asarray(target_at), cells, low, width)
+    cdef int64_t[::1] first_of_cell = firsts
+    cdef int32_t[::1] by_cell = order
+    grid.begin, grid.order = &first_of_cell[0], &by_cell[0]
     rows = np.zeros(size + 1, np.int64)
     begin = rows
     with nogil:
-        n = draw_near(&parts, &kernel, &source_at[0, 0], &target_at[0, 0], axes, &extent[0],
-                      &stream, &begin[0], NULL)
+        n = draw_near(&parts, &kernel, &grid, &source_at[0, 0], &target_at[0, 0], &stream,
+                      &begin[0], NULL)
     rows[parts.first_source + parts.sources :] = n
     targets = np.empty(n, np.int32)
     if n:
         out, stream = targets, begin_stream(seed, number)
         with nogil:
-            draw_near(&parts, &kernel, &source_at[0, 0], &target_at[0, 0], axes, &extent[0],
-                      &stream, &begin[0], &out[0])
+            draw_near(&parts, &kernel, &grid, &source_at[0, 0], &target_at[0, 0], &stream,
+                      &begin[0], &out[0])
     return rows, targets
+
+
+def grid_of(at, extent, scale):
+    """Cells, first place and width by axis of a grid over the places `at`.
+
+    A cell is at least as wide as the kernel, and has some targets on the mean.
+    """
+    most = max(int((len(at) / 4) ** (1 / at.shape[1])), 1)
+    low = np.where(extent > 0, 0.0, at.min(axis=0))
+    span = np.where(extent > 0, extent, at.max(axis=0) - low)
+    cells = np.clip(span // scale, 1, most).astype(np.int64)
+    return cells, low, np.where(span > 0, span / cells, 1.0)
+
+
+def sorted_into(at, cells, low, width):
+    """Where the targets of each cell begin, and the targets by cell."""
+    which = np.clip(((at - low) // width).astype(np.int64), 0, cells - 1)
+    cell = np.ravel_multi_index(tuple(which.T), tuple(cells))
+    begin = np.zeros(np.prod(cells) + 1, np.int64)
+    np.cumsum(np.bincount(cell, minlength=len(begin) - 1), out=begin[1:])
+    return begin, np.argsort(cell, kind="stable").astype(np.int32)
 
 
 def distances(const int64_t[::1] rows, const int32_t[::1] targets, const double[:, ::1] source_at,

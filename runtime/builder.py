@@ -288,7 +288,7 @@ class Builder:
 
     def _add(self, node: Node, positions: npt.ArrayLike | None = None) -> Population:
         name = node.name
-        if not isinstance(name, str) or "/" in name or name in ("", "."):
+        if not isinstance(name, str) or "/" in name or "\0" in name or name in ("", "."):
             raise ConfigError(f"node {name!r}: a name is text without a '/'")
         if name in self._nodes:
             raise ConfigError(f"node '{name}': there is one of that name; choose another")

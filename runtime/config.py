@@ -158,12 +158,11 @@ def parse_yaml(text: str, source: str) -> Document:
 
 
 def dump_yaml(data: Mapping[str, Any]) -> str:
-    """YAML text that `parse_yaml` reads back, innermost lists and mappings on a line."""
+    """YAML text (ASCII) that `parse_yaml` reads back, innermost lists and mappings on a line."""
     return yaml.dump(
         data,
         Dumper=_Dumper,
         sort_keys=False,
-        allow_unicode=True,
         width=100,
         default_flow_style=None,
     )

@@ -164,7 +164,7 @@ def write(network: Network, path: str | Path) -> None:
 def encode(network: Network, path: str) -> bytes:
     """What `write` writes; `path` is for messages."""
     for name in network.nodes:
-        if "/" in name or name in ("", "."):
+        if "/" in name or "\0" in name or name in ("", "."):
             raise GraphError(f"{path}: node '{name}': HDF5 cannot hold this name; rename the node")
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:

@@ -120,7 +120,7 @@ def _delay_name(name: str, network: Network) -> str:
 
 def _save_sidecar(network: Network, path: Path) -> None:
     graph, numbers = path.with_suffix(".nir"), path.with_suffix(".npz")
-    inside = {name: _bare(node) for name, node in network.nodes.items() if not is_beyond(node)}
+    inside = {name: node for name, node in network.nodes.items() if not is_beyond(node)}
     pairs = tuple((a, b) for a, b in network.edges if a in inside and b in inside)
     data = nirfile.encode(replace(network, nodes=inside, edges=pairs), str(path))
     arrays = _arrays(network)
@@ -131,14 +131,6 @@ def _save_sidecar(network: Network, path: Path) -> None:
         if arrays:
             write_arrays(files[1], arrays)
         files[-1].write(dump_yaml(text).encode())
-
-
-def _bare(node: Node) -> Node:
-    """`node` without what NIR's kind of it does not have."""
-    if not isinstance(node, Neurons) or "refractory" not in node.parameters:
-        return node
-    rest = {key: value for key, value in node.parameters.items() if key != "refractory"}
-    return replace(node, parameters=rest)
 
 
 def _sidecar(network: Network, graph: str, arrays: str | None) -> dict[str, Any]:

@@ -179,6 +179,48 @@ def test_every_pair_is_as_likely_as_its_distance_says():
         assert np.mean(z**2) == pytest.approx(1, abs=0.2)
 
 
+@pytest.mark.parametrize("torus", [False, True])
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_the_grid_changes_nothing_of_the_law(axes, torus):
+    n, runs = 150, 300
+    at = np.random.default_rng(axes).random((n, axes)) * np.array([10.0, 3.0, 1.0])[:axes]
+    extent = np.array([10.0, 3.0, 1.0])[:axes] * torus
+    way = abs(at[:, None] - at[None])
+    way = np.minimum(way, extent - way) if torus else way
+    distance = np.sqrt((way**2).sum(axis=2))
+    for shape, law in (
+        (connect.GAUSSIAN, np.exp(-(distance**2) / 2)),
+        (connect.DISC, distance < 1),
+    ):
+        seen = np.zeros((n, n))
+        for seed in range(runs):
+            drawn = connect.by_distance(
+                n, (0, n, 0, n, False), at, at, extent, shape, 1.0, 0.7, seed, 0
+            )
+            seen[pairs(*drawn)] += 1
+        expected = 0.7 * law * runs
+        likely = expected > 5
+        z = (seen - expected)[likely] / np.sqrt(expected * (1 - expected / runs))[likely]
+        assert np.mean(z**2) == pytest.approx(1, abs=0.1)
+        rare = expected[~likely].sum()
+        assert abs(seen[~likely].sum() - rare) <= 4 * np.sqrt(rare)
+
+
+def test_pairs_beyond_the_grid_are_drawn_too():
+    places = np.zeros((500, 1)), np.full((500, 1), 13.0)
+    counts = [
+        len(
+            connect.by_distance(
+                500, (0, 500, 0, 500, False), *places, np.zeros(1), connect.EXPONENTIAL, 1.0, 1.0,
+                seed, 0,
+            )[1]
+        )
+        for seed in range(300)
+    ]  # fmt: skip
+    expected = 300 * 500 * 500 * np.exp(-13)
+    assert abs(sum(counts) - expected) < 4 * np.sqrt(expected)
+
+
 @pytest.mark.parametrize("multiple", [False, True])
 def test_a_total_is_spread_as_the_urn_says(multiple):
     room, total = np.array([5, 0, 20, 10, 1], np.int64), 14
