@@ -14,6 +14,8 @@ GAUSSIAN, EXPONENTIAL, DISC = 0, 1, 2
 REACH = (5.0, 12.0, 1.0)
 # Gaps between synapses that are longer than any row count as this.
 cdef double FAR = 2.0 ** 60
+# What is proposed more often than this is not leapt to, but each looked at.
+cdef double OFTEN = 0.25
 # What is less likely than the likeliest by this factor is not reached by a double's fraction.
 cdef double NEVER = 1e-19
 
@@ -163,23 +165,28 @@ cdef int64_t propose(
     bint far, const double *source_at, const double *target_at, int64_t own, Stream *stream,
     int32_t *row,
 ) noexcept nogil:
-    """Take targets `among` (NULL: the first n_among) by their distance; how many.
+    """Take targets `among`, whose places are `target_at`, by their distance; how many.
 
     Each is proposed with the probability `bound`, which none exceeds, and kept by its share of it
     if it lies beyond (`far`) or within the reach.
     """
-    cdef int64_t t, n = 0
-    cdef double distance, per_log, at, first = next_uniform(stream)
-    if first <= 1.0 - bound * n_among:  # then the first would lie behind the last
+    cdef int64_t k, t, n = 0
+    cdef double distance, at = 0.0, per_log = 0.0, first = next_uniform(stream)
+    cdef bint every = bound > OFTEN
+    if every:
+        bound = 1.0
+    elif first <= 1.0 - bound * n_among:  # then the first would lie behind the last
         return 0
-    per_log = 1.0 / log1p(-bound) if bound < 1.0 else 0.0
-    at = floor(log(first) * per_log)
+    else:
+        per_log = 1.0 / log1p(-bound)
+        at = floor(log(first) * per_log)
     while at < n_among:
-        t = <int64_t>at if among == NULL else among[<int64_t>at]
-        at += 1.0 + floor(min(next_gap(stream, per_log), FAR))
-        distance = separation(source_at, target_at + t * grid.axes, grid.axes, grid.extent)
+        k = <int64_t>at
+        at += 1.0 if every else 1.0 + floor(min(next_gap(stream, per_log), FAR))
+        distance = separation(source_at, target_at + k * grid.axes, grid.axes, grid.extent)
         if next_uniform(stream) * bound > likelihood(kernel, distance):
             continue
+        t = among[k]
         if t == own or (distance > kernel.reach) != far:
             continue
         if row != NULL:
@@ -214,11 +221,12 @@ cdef int64_t draw_row_near(
                 if size > 0 and bound > 0.0:
                     n += propose(
                         kernel, grid, grid.order + grid.begin[c], size, bound, False, source_at,
-                        target_at, own, stream, NULL if row == NULL else row + n,
+                        target_at + grid.begin[c] * grid.axes, own, stream,
+                        NULL if row == NULL else row + n,
                     )
     if kernel.shape != 2:
         n += propose(
-            kernel, grid, NULL, ends.targets, likelihood(kernel, kernel.reach), True, source_at,
+            kernel, grid, grid.order, ends.targets, likelihood(kernel, kernel.reach), True, source_at,
             target_at, own, stream, NULL if row == NULL else row + n,
         )
     return n
@@ -228,7 +236,10 @@ cdef int64_t draw_near(
     const Ends *ends, const Kernel *kernel, const Grid *grid, const double *source_at,
     const double *target_at, Stream *stream, int64_t *rows, int32_t *targets,
 ) noexcept nogil:
-    """Take every pair with the probability of its distance; how many there are."""
+    """Take every pair with the probability of its distance; how many there are.
+
+    The places of the targets are in the order of the grid.
+    """
     cdef int64_t s, k, n = 0, own = -1, taken
     cdef int32_t *row = NULL
     for s in range(ends.sources):
@@ -421,18 +432,19 @@ def by_distance(int64_t size, ends, const double[:, ::1] source_at, const double
     firsts, order = sorted_into(np.asarray(target_at), cells, low, width)
     cdef int64_t[::1] first_of_cell = firsts
     cdef int32_t[::1] by_cell = order
+    cdef const double[:, ::1] at = np.ascontiguousarray(np.asarray(target_at)[order])
     grid.begin, grid.order = &first_of_cell[0], &by_cell[0]
     rows = np.zeros(size + 1, np.int64)
     begin = rows
     with nogil:
-        n = draw_near(&parts, &kernel, &grid, &source_at[0, 0], &target_at[0, 0], &stream,
+        n = draw_near(&parts, &kernel, &grid, &source_at[0, 0], &at[0, 0], &stream,
                       &begin[0], NULL)
     rows[parts.first_source + parts.sources :] = n
     targets = np.empty(n, np.int32)
     if n:
         out, stream = targets, begin_stream(seed, number)
         with nogil:
-            draw_near(&parts, &kernel, &grid, &source_at[0, 0], &target_at[0, 0], &stream,
+            draw_near(&parts, &kernel, &grid, &source_at[0, 0], &at[0, 0], &stream,
                       &begin[0], &out[0])
     return rows, targets
 
