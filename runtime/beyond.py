@@ -6,7 +6,7 @@ arrays under NODE/PARAMETER, and so do the rows, targets and weights of a projec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import prod
 from typing import Annotated, Any, Literal, NoReturn, TypeAlias, cast
 
@@ -17,18 +17,21 @@ from reflexarc.ext.connect import first_fault
 from reflexarc.runtime.batch import Array
 from reflexarc.runtime.config import Strict
 from reflexarc.runtime.network import (
+    GENERATORS,
     NIR_PARAMETERS,
     OWN_PARAMETERS,
     RECEPTORS,
     FloatArray,
+    Input,
     Network,
     NeuronKind,
     Neurons,
     Node,
+    Output,
     Projection,
 )
 from reflexarc.runtime.neurons import misfit
-from reflexarc.runtime.nirgraph import MAX_ELEMENTS
+from reflexarc.runtime.nirgraph import MAX_ELEMENTS, input_size
 
 Shape: TypeAlias = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
 #: A number for all, or that there is one for each in the arrays.
@@ -203,24 +206,45 @@ def _projection(
     )
 
 
-def check_projections(network: Network, fail: Fail) -> None:
-    """Every Projection leads from one node to one layer that has its receptor."""
-    before: dict[str, list[str]] = {}
-    after: dict[str, list[str]] = {}
+def check_edges(network: Network, fail: Fail) -> None:
+    """Every edge joins what fits, and every Projection one node to one layer with its receptor."""
+    before: dict[str, list[str]] = {name: [] for name in network.nodes}
+    after: dict[str, list[str]] = {name: [] for name in network.nodes}
     for source, target in network.edges:
-        before.setdefault(target, []).append(source)
-        after.setdefault(source, []).append(target)
+        _check_edge(network, source, target, fail)
+        before[target].append(source)
+        after[source].append(target)
     for name, node in network.nodes.items():
-        if not isinstance(node, Projection):
-            continue
-        if len(before.get(name, [])) != 1 or len(after.get(name, [])) != 1:
-            fail(("nodes", name), "a projection needs one edge that leads to it and one from it")
-        _check_end(node, network.nodes[after[name][0]], fail)
+        if isinstance(node, Projection):
+            if len(before[name]) != 1 or len(after[name]) != 1:
+                fail(
+                    ("nodes", name), "a projection needs one edge that leads to it and one from it"
+                )
+            _check_end(node, network.nodes[after[name][0]], fail)
+
+
+def _check_edge(network: Network, source: str, target: str, fail: Fail) -> None:
+    for name in (source, target):
+        if name not in network.nodes:
+            fail(("edges",), f"{source} -> {target}: there is no node '{name}'")
+    first, second = network.nodes[source], network.nodes[target]
+    if isinstance(first, Output) or isinstance(second, Input) or takes_nothing(second):
+        fail(("edges",), f"{source} -> {target}: nothing leads this way")
+    if first.size != input_size(second):
+        fail(
+            ("edges",),
+            f"{source} -> {target}: '{source}' gives {first.size} values, '{target}' takes "
+            f"{input_size(second)}",
+        )
+
+
+def takes_nothing(node: Node) -> bool:
+    """Whether `node` generates spikes by itself."""
+    return isinstance(node, Neurons) and node.kind in GENERATORS
 
 
 def _check_end(node: Projection, layer: Node, fail: Fail) -> None:
-    receptors: Mapping[NeuronKind, tuple[str, ...]] = RECEPTORS
-    known = receptors[layer.kind] if isinstance(layer, Neurons) else ()
+    known = RECEPTORS[layer.kind] if isinstance(layer, Neurons) else ()
     if not known:
         fail(("nodes", node.name), f"'{layer.name}' has no synapses; lead it to a layer")
     if node.receptor not in ("", *known):

@@ -16,10 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from reflexarc.runtime.batch import Array
+from reflexarc.runtime.beyond import takes_nothing
 from reflexarc.runtime.config import Strict
 from reflexarc.runtime.errors import ConfigError
 from reflexarc.runtime.network import (
-    GENERATORS,
     Delay,
     Input,
     Linear,
@@ -322,11 +322,9 @@ def _doubts_of_delay(node: Node, dt_s: float | None) -> Iterator[str]:
 def _dangling(network: Network) -> Iterator[str]:
     reached = {target for _, target in network.edges}
     leaving = {source for source, _ in network.edges}
+    leaving.update(rule.modulator for rule in network.plasticity.values())
     for name, node in network.nodes.items():
-        sends_only = isinstance(node, Input) or (
-            isinstance(node, Neurons) and node.kind in GENERATORS
-        )
-        if name not in reached and not sends_only:
+        if name not in reached and not (isinstance(node, Input) or takes_nothing(node)):
             yield f"node '{name}': nothing leads to it"
         if name not in leaving and not isinstance(node, Output):
             yield f"node '{name}': leads nowhere"

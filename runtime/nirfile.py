@@ -41,16 +41,12 @@ _COMPRESSED_BYTES = 2**12
 
 
 def read(path: str | Path) -> Network:
-    """Read a .nir file. Raises what `read_raw` raises, and UnsupportedError (see `build`)."""
-    return build(*read_raw(path), str(path))
-
-
-def read_raw(path: str | Path) -> tuple[RawNodes, list[tuple[str, str]]]:
-    """The nodes and edges of a .nir file as they stand there.
+    """Read a .nir file.
 
     Raises:
         MissingFileError: there is no such file.
         GraphError: not HDF5, truncated, or malformed; names file, node and parameter.
+        UnsupportedError: a NIR type that this release does not run.
     """
     path = Path(path)
     if not path.is_file():
@@ -63,7 +59,7 @@ def read_raw(path: str | Path) -> tuple[RawNodes, list[tuple[str, str]]]:
             mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as raw,
             h5py.File(path, "r") as file,
         ):
-            return _read_graph(file, raw, str(path))
+            nodes, edges = _read_graph(file, raw, str(path))
     except ReflexarcError:
         raise
     except Exception as error:  # damaged bytes make h5py raise nearly every kind
@@ -71,6 +67,7 @@ def read_raw(path: str | Path) -> tuple[RawNodes, list[tuple[str, str]]]:
         raise GraphError(
             f"{path}: damaged or truncated ({reason}); write the graph again"
         ) from None
+    return build(nodes, edges, str(path))
 
 
 def _read_graph(file: Any, raw: Any, source: str) -> tuple[RawNodes, list[tuple[str, str]]]:

@@ -13,13 +13,12 @@ from pydantic import Field
 from reflexarc.runtime import nirfile
 from reflexarc.runtime.arrays import read_arrays
 from reflexarc.runtime.batch import Array
-from reflexarc.runtime.beyond import Entry, Told, check_projections, node_of, values_of
+from reflexarc.runtime.beyond import Entry, Told, check_edges, node_of, values_of
 from reflexarc.runtime.config import Document, Strict, read_yaml
 from reflexarc.runtime.dialect import named
 from reflexarc.runtime.errors import ConfigError, UnsupportedError
 from reflexarc.runtime.network import Delay, FloatArray, Linear, Mode, Network, Neurons, Node
 from reflexarc.runtime.neurons import misfit
-from reflexarc.runtime.nirgraph import build
 from reflexarc.runtime.plasticity import Rule
 
 _SECONDS: Mapping[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
@@ -112,27 +111,30 @@ def load(
 
 def _joined(path: Path, sidecar: Sidecar, arrays: dict[str, Array], document: Document) -> Network:
     """The graph of `path` with the nodes that only the sidecar has."""
-    raw, pairs = nirfile.read_raw(path)
+    graph = nirfile.read(path)
     if not sidecar.nodes:
         for key in ("order", "edges"):
             if getattr(sidecar, key) is not None:
                 document.fail((key,), "is only for sidecars with nodes; remove it")
-        return build(raw, pairs, str(path))
+        return graph
     if sidecar.edges is None or sidecar.order is None:
         document.fail(("nodes",), "need all edges and the order of all nodes beside them")
-    double = next((name for name in sidecar.nodes if name in raw), None)
+    double = next((name for name in sidecar.nodes if name in graph.nodes), None)
     if double is not None:
         document.fail(("nodes", double), f"is in {path.name} too; keep one")
-    made = [node_of(name, entry, arrays, document.fail) for name, entry in sidecar.nodes.items()]
-    edges = [(first, second) for first, second in sidecar.edges]
-    lost = next((pair for pair in pairs if pair not in edges), None)
-    if lost is not None:
-        document.fail(("edges",), f"{lost[0]} -> {lost[1]} of {path.name} is not among them")
-    network = build(raw, edges, document.source, made)
-    if sorted(sidecar.order) != sorted(network.nodes):
+    nodes = dict(graph.nodes)
+    for name, entry in sidecar.nodes.items():
+        nodes[name] = node_of(name, entry, arrays, document.fail)
+    if sorted(sidecar.order) != sorted(nodes):
         document.fail(("order",), "must name every node of the graph and of the sidecar once")
-    network = replace(network, nodes={name: network.nodes[name] for name in sidecar.order})
-    check_projections(network, document.fail)
+    edges = tuple((before, after) for before, after in sidecar.edges)
+    inner = {edge for edge in edges if not sidecar.nodes.keys() & set(edge)}
+    odd = inner.symmetric_difference(graph.edges)
+    if odd:
+        before, after = min(odd)
+        document.fail(("edges",), f"{before} -> {after} must be in {path.name} and here")
+    network = replace(graph, nodes={name: nodes[name] for name in sidecar.order}, edges=edges)
+    check_edges(network, document.fail)
     return network
 
 

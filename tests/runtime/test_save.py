@@ -26,6 +26,8 @@ from reflexarc.runtime.network import (
 )
 from reflexarc.runtime.neurons import NeuronModel
 
+#: Not every layer here is connected.
+pytestmark = pytest.mark.filterwarnings("ignore:.*no edge leads")
 KINDS = sorted(NeuronModel.__subclasses__(), key=lambda model: model.kind)
 
 
@@ -318,7 +320,10 @@ def saved(tmp_path):
         ("receptor: excitatory", "receptor: jump", "nodes.p.receptor: 'n' has no 'jump'; there"),
         ("- [in, p]\n", "", "nodes.p: a projection needs one edge that leads to it"),
         ("[p, n]", "[p, out]", "nodes.p: 'out' has no synapses"),
-        ("[n, out]", "[n, nowhere]", "edge n -> nowhere: there is no node 'nowhere'"),
+        ("[n, out]", "[n, nowhere]", "edges: n -> nowhere: there is no node 'nowhere'"),
+        ("[n, out]", "[out, n]", "edges: out -> n: nothing leads this way"),
+        ("[n, out]", "[in, out]", "edges: in -> out must be in x.nir and here"),
+        ("[n, out]", "[in, n]", "edges: in -> n: 'in' gives 3 values, 'n' takes 2"),
         ("order: [in, n, ", "order: [in, ", "order: must name every node"),
         ("order: ", "ordre: ", "ordre: unknown key"),
         ("arrays: x.npz", "arrays: y.npz", "arrays: no such file"),
@@ -358,9 +363,9 @@ def test_order_and_edges_belong_to_nodes(saved):
 def test_every_edge_of_the_graph_is_named(saved):
     with h5py.File(saved.with_suffix(".nir"), "a") as file:
         del file["node/edges"]
-        edge = np.array([("in", "lif")], object)
+        edge = np.array([("lif", "lif")], object)
         file["node"].create_dataset("edges", data=edge, dtype=h5py.string_dtype())
-    with pytest.raises(ConfigError, match=r"edges: in -> lif of x\.nir is not among them"):
+    with pytest.raises(ConfigError, match=r"edges: lif -> lif must be in x\.nir and here"):
         reflexarc.load(saved)
 
 
