@@ -12,7 +12,6 @@ All that is random comes from the seed and the order of the calls, and from noth
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite, prod
 from typing import Any, TypeAlias, cast, get_args
@@ -20,9 +19,8 @@ from typing import Any, TypeAlias, cast, get_args
 import numpy as np
 import numpy.typing as npt
 
-from reflexarc.ext import connect
 from reflexarc.runtime.batch import Array
-from reflexarc.runtime.connectivity import Conduction, Pattern, Span, Synapses
+from reflexarc.runtime.connectivity import Conduction, Pattern, Span, Synapses, single
 from reflexarc.runtime.dialect import named
 from reflexarc.runtime.distribution import Distribution
 from reflexarc.runtime.errors import ConfigError
@@ -42,12 +40,10 @@ from reflexarc.runtime.network import (
 )
 from reflexarc.runtime.neurons import NeuronModel, Value, misfit
 from reflexarc.runtime.nirgraph import MAX_ELEMENTS
+from reflexarc.runtime.parting import SIGNED, Part, grouped, parted
 from reflexarc.runtime.plasticity import Rule
 
 Delays: TypeAlias = float | Distribution | Conduction
-#: A projection with more different delays than this is a mistake in the grid.
-MOST_DELAYS = 1024
-_SIGNED = ("excitatory", "inhibitory")
 
 
 @dataclass(frozen=True)
@@ -246,7 +242,8 @@ class Builder:
             steps_s, step_of = self._delays(source, target, synapses, delay_s, delay_step_s)
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from None
-        parts = _parts(synapses, weights, steps_s, step_of, _by_sign(layer, receptor))
+        by_sign = receptor is None and RECEPTORS[layer.kind][:2] == SIGNED
+        parts = parted(synapses, weights, steps_s, step_of, by_sign)
         names = [self._add_projection(base, where, part, sender, layer, receptor) for part in parts]
         for each in names:
             self._edges += [(source.name, each), (each, target.name)]
@@ -379,14 +376,14 @@ class Builder:
             drawn = np.empty(len(synapses.targets), np.float32)
             weight.fill(drawn, *self._stream())
             return drawn
-        given = _numbers("weight", 1.0 if weight is None else weight)
+        given = single(_numbers("weight", 1.0 if weight is None else weight))
         if given.size == 1:
-            return given.reshape(1).astype(np.float32)
+            return given.reshape(1)
         if synapses.order is None:
             raise ConfigError("weight: one for each synapse needs a pattern with given pairs")
         if given.shape != synapses.order.shape:
             raise ConfigError(f"weight: {given.size} values for {synapses.order.size} pairs")
-        return given.astype(np.float32)[synapses.order]
+        return given[synapses.order]
 
     def _delays(
         self,
@@ -412,7 +409,7 @@ class Builder:
         np.maximum(drawn, 1.0, out=drawn)
         if drawn.size and drawn.max() >= 2**16:
             raise ConfigError("delay_step_s: a delay is over 65535 steps; give a coarser grid")
-        return _grouped(drawn.astype(np.uint16), step_s)
+        return grouped(drawn.astype(np.uint16), step_s)
 
     # Projections.
 
@@ -420,7 +417,7 @@ class Builder:
         self,
         base: str,
         where: str,
-        part: _Part,
+        part: Part,
         sender: Node,
         layer: Neurons,
         receptor: str | None,
@@ -448,82 +445,6 @@ class Builder:
             )
         )
         return name
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Synapses that make one Projection."""
-
-    rows: Array
-    targets: Array
-    weight: Array
-    delay_s: float
-    receptor: str = ""
-    suffix: str = ""
-
-
-def _by_sign(layer: Neurons, receptor: str | None) -> bool:
-    """Whether the sign of a weight decides which receptor it reaches."""
-    return receptor is None and RECEPTORS[layer.kind][:2] == _SIGNED
-
-
-def _parts(
-    synapses: Synapses,
-    weight: npt.NDArray[np.float32],
-    delays_s: list[float],
-    delay_of: Array | None,
-    by_sign: bool,
-) -> list[_Part]:
-    """The synapses of each delay and, if `by_sign`, of each receptor."""
-    negative = weight < 0 if by_sign else np.zeros(1, bool)
-    mixed = bool(negative.any() and not negative.all())
-    signs = _SIGNED if mixed else (_SIGNED[int(negative.all())] if by_sign else "",)
-    kinds = [
-        (delay_s, sign, _suffix(delay_s, len(delays_s) > 1, sign, mixed))
-        for delay_s in delays_s
-        for sign in signs
-    ]
-    if len(kinds) == 1:
-        return [_Part(synapses.rows, synapses.targets, weight, *kinds[0])]
-    group = np.zeros(len(synapses.targets), np.uint16) if delay_of is None else delay_of
-    if mixed:
-        group = group * np.uint16(2) + negative
-    rows = connect.split_rows(synapses.rows, group, len(kinds))
-    return list(_present(rows, group, synapses.targets, weight, kinds))
-
-
-def _present(
-    rows: Array, group: Array, targets: Array, weight: Array, kinds: list[tuple[float, str, str]]
-) -> Iterator[_Part]:
-    """The groups that have any synapse."""
-    for k, kind in enumerate(kinds):
-        if rows[k, -1] > 0:
-            chosen = group == k
-            own = weight if weight.size == 1 else weight[chosen]
-            yield _Part(rows[k].copy(), targets[chosen], own, *kind)
-
-
-def _suffix(delay_s: float, many_delays: bool, sign: str, mixed: bool) -> str:
-    """What tells the parts of one projection from each other."""
-    delay_ns = round(delay_s * 1e9)
-    shown = f"{delay_ns}ns" if delay_ns % 1000 else f"{delay_ns // 1000}us"
-    delay = f"_{shown}" if many_delays else ""
-    return f"_{sign}{delay}" if mixed else delay
-
-
-def _grouped(steps: npt.NDArray[np.uint16], step_s: float) -> tuple[list[float], Array | None]:
-    """Delays that occur, ascending, and which of them each synapse has."""
-    present = np.flatnonzero(np.bincount(steps, minlength=1))
-    if len(present) > MOST_DELAYS:
-        raise ConfigError(
-            f"delay_step_s: {len(present)} different delays, at most {MOST_DELAYS}; "
-            "give a coarser grid"
-        )
-    if len(present) == 0:
-        return [step_s], None
-    rank = np.zeros(int(present[-1]) + 1, np.uint16)
-    rank[present] = np.arange(len(present))
-    return [round(int(k) * step_s, 12) for k in present], rank[steps]
 
 
 def _takes_input(node: Node) -> bool:

@@ -297,9 +297,16 @@ def _entries(given: Any, shape: tuple[int, int]) -> tuple[Array, Array, npt.NDAr
         weight = matrix[target, source]
     if matrix.shape != shape:
         raise ConfigError(f"Matrix: shape {matrix.shape}, expected (targets, sources) {shape}")
-    if not np.isfinite(weight).all():
-        raise ConfigError("Matrix: every weight must be finite")
-    return source, target, weight.astype(np.float32)
+    return source, target, single(weight)
+
+
+def single(weight: Array) -> npt.NDArray[np.float32]:
+    """Weights in the precision that a Projection has."""
+    with np.errstate(over="ignore"):
+        rounded = weight.astype(np.float32)
+    if not np.isfinite(rounded).all():
+        raise ConfigError("weight: every one must be finite and below 3.4e38")
+    return rounded
 
 
 @dataclass(frozen=True)

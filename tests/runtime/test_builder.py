@@ -157,6 +157,9 @@ def test_nobody_within_reach():
     (none,) = projected(net, net.project(a, b, reflexarc.Probability(0.0)))
     assert none.rows.tolist() == [0] * 6
     assert none.targets.size == 0
+    drawn = reflexarc.Uniform(0, 1)
+    (none,) = projected(net, net.project(a, b, reflexarc.Probability(0.0), weight=drawn))
+    assert (none.receptor, none.weight.size) == ("excitatory", 0)
 
 
 def test_by_distance():
@@ -357,7 +360,7 @@ def test_a_network_of_nirs_kinds_runs():
         ),
         (
             lambda n, i, a, b: n.project(a, b, reflexarc.Matrix(np.full((4, 5), np.nan))),
-            "Matrix: every weight must be finite",
+            "weight: every one must be finite",
         ),
         (
             lambda n, i, a, b: n.project(a, b, reflexarc.Matrix(np.ones((4, 5))), weight=1.0),
@@ -374,6 +377,10 @@ def test_a_network_of_nirs_kinds_runs():
         (
             lambda n, i, a, b: n.project(a, b, reflexarc.AllToAll(), weight=np.inf),
             "weight: every value must be finite",
+        ),
+        (
+            lambda n, i, a, b: n.project(a, b, reflexarc.AllToAll(), weight=1e39),
+            "weight: every one must be finite and below 3.4e38",
         ),
         (
             lambda n, i, a, b: n.project(a, b, reflexarc.AllToAll(), delay_s=-1),
