@@ -167,6 +167,8 @@ def values_of(
     array = arrays.pop(f"{name}/{key}", None)
     if array is None or array.dtype != np.float64 or array.shape != (size,):
         fail(where, f"the arrays need '{name}/{key}', {size} values of float64")
+    if not np.isfinite(array).all():
+        fail(where, "every value must be finite")
     return array
 
 

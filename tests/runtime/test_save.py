@@ -389,6 +389,7 @@ def rewrite(path, **changes):
         ({"p__weight": None}, "the arrays need 'p/weight', float32"),
         ({"lif__refractory": np.array([-1.0, 0])}, "refractory.lif: value -1; cannot be negative"),
         ({"lif__refractory": np.zeros(3)}, "arrays need 'lif/refractory', 2 values of"),
+        ({"lif__refractory": np.array([0, np.nan])}, "refractory.lif: every value must be finite"),
         ({"q__rows": np.zeros(1)}, "arrays: 'q/rows' is not needed"),
         ({"in__initial_v": np.zeros(3)}, "arrays: 'in/initial_v' is not needed"),
         ({"lif__initial_v": np.zeros(2)}, "arrays: 'lif/initial_v' is not needed"),
