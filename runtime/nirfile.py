@@ -158,25 +158,28 @@ def write(network: Network, path: str | Path) -> None:
     write_atomic(Path(path), encode(network, str(path)))
 
 
-def encode(network: Network, path: str) -> bytes:
-    """What `write` writes; `path` is for messages."""
+def encode(network: Network, path: str, *, ordered: bool = False) -> bytes:
+    """What `write` writes; `path` is for messages.
+
+    Readers see the nodes in their order if `ordered`, and by name otherwise.
+    """
     for name in network.nodes:
         if "/" in name or "\0" in name or name in ("", "."):
             raise GraphError(f"{path}: node '{name}': HDF5 cannot hold this name; rename the node")
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
-        _write_graph(file, network)
+        _write_graph(file, network, ordered)
     return buffer.getvalue()
 
 
-def _write_graph(file: Any, network: Network) -> None:
+def _write_graph(file: Any, network: Network, ordered: bool) -> None:
     text = h5py.string_dtype()
     file.create_dataset("version", data=FORMAT_VERSION, dtype=text)
     graph = file.create_group("node")
     graph.create_dataset("type", data="NIRGraph", dtype=text)
     pairs = np.array(network.edges, dtype=object).reshape(-1, 2)
     graph.create_dataset("edges", data=pairs, dtype=text)
-    nodes = graph.create_group("nodes", track_order=True)
+    nodes = graph.create_group("nodes", track_order=ordered)
     for name, node in network.nodes.items():
         kind, parameters = _raw(node)
         group = nodes.create_group(name)

@@ -40,7 +40,7 @@ def save(network: Network, path: str | Path) -> None:
     path = Path(path)
     match path.suffix.lower():
         case ".nir":
-            data = nirfile.encode(_in_words_of_nir(network, path), str(path))
+            data = nirfile.encode(_in_words_of_nir(network, path), str(path), ordered=True)
             with replacing(path) as (file,):
                 file.write(data)
         case ".yaml" | ".yml":
@@ -122,7 +122,7 @@ def _save_sidecar(network: Network, path: Path) -> None:
     graph, numbers = path.with_suffix(".nir"), path.with_suffix(".npz")
     inside = {name: node for name, node in network.nodes.items() if not is_beyond(node)}
     pairs = tuple((a, b) for a, b in network.edges if a in inside and b in inside)
-    data = nirfile.encode(replace(network, nodes=inside, edges=pairs), str(path))
+    data = nirfile.encode(replace(network, nodes=inside, edges=pairs), str(path), ordered=True)
     arrays = _arrays(network)
     text = _sidecar(network, graph.name, numbers.name if arrays else None)
     targets = [graph, *([numbers] if arrays else []), path]
