@@ -129,7 +129,8 @@ def inspect_file(path: Path, *, rate_hz: float, dt_s: float | None) -> tuple[Net
         network = load(path)
     found = inspect(network, rate_hz=rate_hz, dt_s=dt_s)
     said = [str(warning.message).removeprefix(f"{path}: ") for warning in caught]
-    return network, found.model_copy(update={"warnings": [*said, *found.warnings]})
+    own = {"source": str(path), "warnings": [*said, *found.warnings]}
+    return network, found.model_copy(update=own)
 
 
 # Sizes.

@@ -133,7 +133,8 @@ def _joined(path: Path, sidecar: Sidecar, arrays: dict[str, Array], document: Do
     if odd:
         before, after = min(odd)
         document.fail(("edges",), f"{before} -> {after} must be in {path.name} and here")
-    network = replace(graph, nodes={name: nodes[name] for name in sidecar.order}, edges=edges)
+    ordered = {name: nodes[name] for name in sidecar.order}
+    network = replace(graph, nodes=ordered, edges=edges, source=document.source)
     check_edges(network, document.fail)
     return network
 

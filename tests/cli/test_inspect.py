@@ -24,6 +24,7 @@ def network(tmp_path):
 
 def test_it_prints_the_graph_its_work_and_its_doubts(reflexarc, network):
     shown = reflexarc("inspect", network, check=0).stdout
+    assert shown.splitlines()[0].strip() == "net.yaml"
     rows = [line.split() for line in shown.splitlines()]
     assert ["in", "Projection", "4", "8"] in [row[:4] for row in rows]
     assert "cycle    cells -> rec -> cells" in shown
