@@ -2,9 +2,9 @@
 
     ENV/bin/python benchmarks/goldens.py tests/conformance/goldens.json   # an environment with NEST
 
-Each entry says what NEST ran, the same neuron in the parameters of `runtime/network.py` (SI units;
-Izhikevich in milliseconds and millivolts, as published), what drove it, every spike and some
-voltages. What happens in one step of NEST, from n to n + 1 (from its models' sources):
+Each entry says what NEST ran, the same neuron in the parameters of `runtime/network.py` (seconds,
+mV, pA, nS, nF; Izhikevich in milliseconds as published), what drove it, every spike and some
+voltages. Weights are whole numbers, which float32 holds. What happens in one step of NEST, from n to n + 1 (from its models' sources):
 
 - The state moves to n + 1 under the inputs that it had at n; a refractory neuron keeps its voltage
   and counts down. A spike at n therefore holds it at v_reset until n + t_ref / dt.
@@ -14,8 +14,7 @@ voltages. What happens in one step of NEST, from n to n + 1 (from its models' so
 - The test is v >= threshold (glif_psc: >), at n + 1; reset, and the spike is stamped n + 1.
 - aeif_psc_exp tests v >= v_peak after every step of its adaptive solver, adds b to w there and goes
   on for the rest of the step. iaf_cond_exp and aeif_psc_exp are solved to `gsl_error_tol`.
-- izhikevich is forward Euler from the old v and u (`consistent_integration`), or two half steps of
-  v and then u from the new v, where a spike is a current of one step.
+- izhikevich is forward Euler, both from the old v and u (`consistent_integration`).
 - The models `*_ps` work in continuous time; their threshold is crossed where v reaches it.
 """
 
@@ -31,12 +30,13 @@ from typing import Any
 import nest
 import numpy as np
 
-MS, MV, PA, PF, NS = 1e-3, 1e-3, 1e-12, 1e-12, 1e-9
+MS = 1e-3  # seconds
+NF = 1e-3  # from pF
 
 
 @dataclass
 class Train:
-    """Spikes at `t_ms` that reach `receptor` with `weight` (ours, SI) after `delay_ms`."""
+    """Spikes at `t_ms` that reach `receptor` with `weight` (our units) after `delay_ms`."""
 
     receptor: str
     weight: float
@@ -46,7 +46,7 @@ class Train:
 
 @dataclass
 class Case:
-    """A neuron of NEST (its units), the same as one of our kinds (SI), and what drives it.
+    """A neuron of NEST (its units), the same as one of our kinds, and what drives it.
 
     `current` is held in our port `input` for all steps; NEST has it as `I_e`, or from a generator.
     """
@@ -58,22 +58,21 @@ class Case:
     ours: dict[str, float]
     initial_v: float
     trains: list[Train] = field(default_factory=list)
-    unit: float = 1.0  # NEST's weight = ours / unit
     sign: dict[str, float] = field(default_factory=dict)
     dt_ms: float = 0.1
     run_ms: float = 200.0
     current: float = 0.0
-    generator_pa: float = 0.0
+    generator: bool = False
     exact: bool = False
 
 
 LEAKY = {"C_m": 250.0, "tau_m": 10.0, "E_L": -70.0, "V_th": -55.0, "V_reset": -68.0, "t_ref": 2.0}
-R_OHM = LEAKY["tau_m"] * MS / (LEAKY["C_m"] * PF)
+R = LEAKY["tau_m"] * MS / (LEAKY["C_m"] * NF)  # GOhm
 LEAKY_OURS = {
-    "r": R_OHM,
-    "v_leak": -70 * MV,
-    "v_threshold": -55 * MV,
-    "v_reset": -68 * MV,
+    "r": R,
+    "v_leak": -70,
+    "v_threshold": -55,
+    "v_reset": -68,
     "refractory": 2 * MS,
 }
 EXCITED = [5.0, 10.0, 10.3, 10.3, 11.0, 12.0, 12.1, 13.0, 14.0, 15.5, 30.0, 31.0, 32.0, 33.0, 34.0]
@@ -104,7 +103,7 @@ def synaptic(
     """The current-based exponential and alpha neurons under the same drive."""
     cases = []
     for model, kind in (("iaf_psc_exp", "ExpLIF"), ("iaf_psc_alpha", "AlphaLIF")):
-        first = (1.5 if kind == "ExpLIF" else 1.0) * excited * PA
+        first = (1.5 if kind == "ExpLIF" else 1.0) * excited
         trains = volleys(("excitatory", "inhibitory"), (first, -0.6 * first), **options)
         exact = options.get("exact", False)
         synapses = {"tau_excitatory": tau[0] * MS, "tau_inhibitory": tau[1] * MS}
@@ -114,10 +113,9 @@ def synaptic(
                 model=model + ("_ps" if exact else ""),
                 nest={**LEAKY, "tau_syn_ex": tau[0], "tau_syn_in": tau[1], "I_e": i_e},
                 kind=kind,
-                ours={"tau_mem": 10 * MS, **LEAKY_OURS, **synapses, "i_offset": i_e * PA},
-                initial_v=-70 * MV,
+                ours={"tau_mem": 10 * MS, **LEAKY_OURS, **synapses, "i_offset": i_e},
+                initial_v=-70,
                 trains=trains if excited else [],
-                unit=PA,
                 **options,
             )
         )
@@ -126,24 +124,23 @@ def synaptic(
 
 def jumping(name: str, *, i_e: float, jump_mv: float, **options: Any) -> Case:
     """The neuron whose voltage jumps."""
-    weights = (jump_mv * MV, -0.6 * jump_mv * MV)
+    weights = (jump_mv, -0.5 * jump_mv)
     trains = volleys(("jump", "jump"), weights, **options)
     return Case(
         name=f"DeltaLIF-{name}",
         model="iaf_psc_delta" + ("_ps" if options.get("exact") else ""),
         nest={**LEAKY, "I_e": i_e},
         kind="DeltaLIF",
-        ours={"tau": 10 * MS, **LEAKY_OURS, "i_offset": i_e * PA},
-        initial_v=-70 * MV,
+        ours={"tau": 10 * MS, **LEAKY_OURS, "i_offset": i_e},
+        initial_v=-70,
         trains=trains if jump_mv else [],
-        unit=MV,
         **options,
     )
 
 
 def conductive(name: str, *, i_e: float, excited: float, **options: Any) -> Case:
     """The neuron with synaptic conductances."""
-    weights = (excited * NS, 2 * excited * NS)
+    weights = (excited, 2 * excited)
     trains = volleys(("excitatory", "inhibitory"), weights, **options)
     shared = {"C_m": 250.0, "g_L": 16.7, "E_L": -70.0, "V_th": -55.0, "V_reset": -60.0}
     synapses = {"t_ref": 2.0, "E_ex": 0.0, "E_in": -85.0, "tau_syn_ex": 5.0, "tau_syn_in": 10.0}
@@ -153,21 +150,20 @@ def conductive(name: str, *, i_e: float, excited: float, **options: Any) -> Case
         nest={**shared, **synapses, "I_e": i_e},
         kind="CondLIF",
         ours={
-            "c": 250 * PF,
-            "g_leak": 16.7 * NS,
-            "v_leak": -70 * MV,
-            "v_threshold": -55 * MV,
-            "v_reset": -60 * MV,
+            "c": 250 * NF,
+            "g_leak": 16.7,
+            "v_leak": -70,
+            "v_threshold": -55,
+            "v_reset": -60,
             "refractory": 2 * MS,
             "e_excitatory": 0.0,
-            "e_inhibitory": -85 * MV,
+            "e_inhibitory": -85,
             "tau_excitatory": 5 * MS,
             "tau_inhibitory": 10 * MS,
-            "i_offset": i_e * PA,
+            "i_offset": i_e,
         },
-        initial_v=-70 * MV,
+        initial_v=-70,
         trains=trains if excited else [],
-        unit=NS,
         sign={"inhibitory": -1.0},
         **options,
     )
@@ -177,7 +173,7 @@ def adaptive_exponential(
     name: str, *, i_e: float, t_ref: float, b: float, v_reset: float, excited: float, **options: Any
 ) -> Case:
     """AdEx with the parameters of Brette and Gerstner (2005) but for what is named."""
-    weights = (excited * PA, -0.6 * excited * PA)
+    weights = (excited, -0.6 * excited)
     trains = volleys(("excitatory", "inhibitory"), weights)
     return Case(
         name=f"AdEx-{name}",
@@ -201,29 +197,28 @@ def adaptive_exponential(
         },
         kind="AdEx",
         ours={
-            "c": 281 * PF,
-            "g_leak": 30 * NS,
-            "v_leak": -70.6 * MV,
-            "v_threshold": -50.4 * MV,
-            "v_reset": v_reset * MV,
+            "c": 281 * NF,
+            "g_leak": 30,
+            "v_leak": -70.6,
+            "v_threshold": -50.4,
+            "v_reset": v_reset,
             "refractory": t_ref * MS,
-            "delta_t": 2 * MV,
+            "delta_t": 2,
             "v_peak": 0.0,
-            "a": 4 * NS,
-            "b": b * PA,
+            "a": 4,
+            "b": b,
             "tau_w": 144 * MS,
             "tau_excitatory": 2 * MS,
             "tau_inhibitory": 4 * MS,
-            "i_offset": i_e * PA,
+            "i_offset": i_e,
         },
-        initial_v=-70.6 * MV,
+        initial_v=-70.6,
         trains=trains if excited else [],
-        unit=PA,
         **options,
     )
 
 
-def izhikevich(name: str, *, consistent: bool, current: float, jump: float, **options: Any) -> Case:
+def izhikevich(name: str, *, current: float, jump: float, **options: Any) -> Case:
     """Regular spiking; u starts at b v."""
     values = {"a": 0.02, "b": 0.2, "c": -65.0, "d": 8.0}
     return Case(
@@ -234,7 +229,7 @@ def izhikevich(name: str, *, consistent: bool, current: float, jump: float, **op
             "V_th": 30.0,
             "I_e": current,
             "U_m": -13.0,
-            "consistent_integration": consistent,
+            "consistent_integration": True,
         },
         kind="Izhikevich",
         ours={**values, "v_peak": 30.0, "i_offset": current},
@@ -275,12 +270,12 @@ def adaptive_threshold() -> Case:
             "tau": 10 * MS,
             **LEAKY_OURS,
             "tau_threshold": tau * MS,
-            "threshold_jump": jump * MV,
+            "threshold_jump": jump,
         },
-        initial_v=-70 * MV,
+        initial_v=-70,
         run_ms=500.0,
-        current=700 * PA,
-        generator_pa=700.0,
+        current=700,
+        generator=True,
     )
 
 
@@ -291,9 +286,9 @@ def lif(**options: Any) -> Case:
         model="iaf_psc_delta" + ("_ps" if options.get("exact") else ""),
         nest={**LEAKY, "V_reset": -70.0, "I_e": 400.0},
         kind="LIF",
-        ours={"tau": 10 * MS, **LEAKY_OURS, "v_reset": -70 * MV},
-        initial_v=-70 * MV,
-        current=400 * PA,
+        ours={"tau": 10 * MS, **LEAKY_OURS, "v_reset": -70},
+        initial_v=-70,
+        current=400,
         **options,
     )
 
@@ -329,11 +324,9 @@ def cases() -> list[Case]:
             "burst", i_e=800.0, t_ref=0.0, b=80.5, v_reset=-47.0, excited=0.0, run_ms=400.0
         ),
         adaptive_exponential("spikes", i_e=300.0, t_ref=2.0, b=80.5, v_reset=-60.0, excited=1500.0),
-        izhikevich("regular", consistent=True, current=10.0, jump=0.0),
-        izhikevich("2003", consistent=False, current=10.0, jump=0.0),
-        izhikevich("2003-1ms", consistent=False, current=10.0, jump=0.0, **whole),
-        izhikevich("jumps", consistent=True, current=4.0, jump=3.0),
-        izhikevich("1ms", consistent=True, current=4.0, jump=3.0, **whole),
+        izhikevich("regular", current=10.0, jump=0.0),
+        izhikevich("jumps", current=4.0, jump=3.0),
+        izhikevich("1ms", current=4.0, jump=3.0, **whole),
     ]
 
 
@@ -342,15 +335,14 @@ def run(case: Case) -> dict[str, Any]:
     nest.ResetKernel()
     nest.resolution = case.dt_ms
     neuron = nest.Create(case.model, params=case.nest)
-    scale = 1.0 if case.kind == "Izhikevich" else MV
-    neuron.V_m = case.initial_v / scale
+    neuron.V_m = case.initial_v
     for train in case.trains:
         times = {"spike_times": train.t_ms, "precise_times": case.exact}
         source = nest.Create("spike_generator", params=times)
-        weight = train.weight / case.unit * case.sign.get(train.receptor, 1.0)
+        weight = train.weight * case.sign.get(train.receptor, 1.0)
         nest.Connect(source, neuron, syn_spec={"weight": weight, "delay": train.delay_ms})
-    if case.generator_pa:
-        source = nest.Create("dc_generator", params={"amplitude": case.generator_pa})
+    if case.generator:
+        source = nest.Create("dc_generator", params={"amplitude": case.current})
         nest.Connect(source, neuron, syn_spec={"delay": case.dt_ms})
     meter = nest.Create("multimeter", params={"record_from": ["V_m"], "interval": case.dt_ms})
     recorder = nest.Create("spike_recorder")
@@ -358,15 +350,15 @@ def run(case: Case) -> dict[str, Any]:
     nest.Connect(neuron, recorder)
     nest.Simulate(case.run_ms + 5 * case.dt_ms)
     # A generator's current reaches the neuron at the end of a step: all then happens later by that.
-    late = first_step(meter, case) if case.generator_pa else 0
+    late = first_step(meter, case) if case.generator else 0
     entry = {key: value for key, value in asdict(case).items() if key != "trains"}
-    del entry["unit"], entry["sign"], entry["generator_pa"]
+    del entry["sign"], entry["generator"]
     entry["trains"] = [asdict(train) for train in case.trains]
     times = np.array(recorder.get("events", "times"))
     if case.exact:
         return {**entry, "spikes_s": (times[times <= case.run_ms] * MS).tolist()}
     spikes = np.rint(times / case.dt_ms).astype(int) - late
-    v = np.array(meter.get("events", "V_m")) * scale
+    v = np.array(meter.get("events", "V_m"))
     steps = probe_steps(round(case.run_ms / case.dt_ms), spikes)
     return {
         **entry,
@@ -378,7 +370,7 @@ def run(case: Case) -> dict[str, Any]:
 
 def first_step(meter: Any, case: Case) -> int:
     """Steps before the voltage first moves."""
-    v = np.array(meter.get("events", "V_m")) * MV
+    v = np.array(meter.get("events", "V_m"))
     return int(np.flatnonzero(v != v[0])[0])
 
 
