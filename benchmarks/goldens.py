@@ -4,7 +4,8 @@
 
 Each entry says what NEST ran, the same neuron in the parameters of `runtime/network.py` (seconds,
 mV, pA, nS, nF; Izhikevich in milliseconds as published), what drove it, every spike and some
-voltages. Weights are whole numbers, which float32 holds. What happens in one step of NEST, from n to n + 1 (from its models' sources):
+voltages. Weights are whole numbers, which float32 holds. What happens in one step of NEST, from n
+to n + 1 (from its models' sources):
 
 - The state moves to n + 1 under the inputs that it had at n; a refractory neuron keeps its voltage
   and counts down. A spike at n therefore holds it at v_reset until n + t_ref / dt.
