@@ -52,6 +52,7 @@ def extensions() -> list[Extension]:
                 "-O3",
                 "-ffp-contract=off",
                 "-fno-math-errno",
+                "-fno-trapping-math",
                 "-Wno-unreachable-code-fallthrough",
                 "-pthread",
             ],

@@ -30,42 +30,69 @@ typedef struct {
 
 #define P(k) (uniform ? rows[k] : rows[(k) * n + i])
 #define CURRENT (driven ? current[i] : 0.0)
-#define ARRIVED(r) ((double)arrived[(r) * n + i])
 
 #define BEGIN                                                                        \
     const int64_t n = s->n;                                                          \
     const double *restrict rows = s->rows;                                           \
     const double *restrict current = s->current;                                     \
-    float *restrict arrived = s->arrived;                                            \
     double *restrict v = s->state;                                                   \
     int64_t count = 0;                                                               \
     (void)current;                                                                   \
-    (void)arrived;                                                                   \
     for (int64_t begin = s->first; begin < s->last; begin += BLOCK) {                \
         const int64_t end = begin + BLOCK < s->last ? begin + BLOCK : s->last;       \
-        int64_t fires[BLOCK];                                                        \
-        int64_t any = 0;
+        int64_t fires[BLOCK];
 
-#define EACH for (int64_t i = begin; i < end; i++)
+/* No two arrays of a stretch overlap. */
+#define EACH _Pragma("GCC ivdep") for (int64_t i = begin; i < end; i++)
 
-#define FIRES(which)                                                                 \
-    fires[i - begin] = (which);                                                      \
-    any |= fires[i - begin];
+/* Take up what arrived at a receptor, and clear it. On its own: loops that mix widths of number
+ * are not always vectorised. */
+#define TAKE(r)                                                                      \
+    double got##r[BLOCK];                                                            \
+    take(got##r, s->arrived + r * n + begin, end - begin);
+#define GOT(r) got##r[i - begin]
+
+INLINE void take(double *restrict got, float *restrict arrived, int64_t count)
+{
+    for (int64_t k = 0; k < count; k++) {
+        got[k] = arrived[k];
+        arrived[k] = 0.0f;
+    }
+}
+
+#define FIRES(which) fires[i - begin] = (which);
 
 #define END                                                                          \
+        int64_t any = 0;                                                             \
+        EACH any |= fires[i - begin];                                                \
         if (any)                                                                     \
-            EACH if (fires[i - begin]) s->events[count++] = (int32_t)i;              \
+            for (int64_t i = begin; i < end; i++) if (fires[i - begin]) s->events[count++] = (int32_t)i;              \
     }                                                                                \
     return count;
 
-/* The refractory countdown: `free` says whether the membrane moves in this step. */
-#define WAITS(wait) const double waited = wait[i]; const int64_t held = waited > 0.0;
+/* `a` where `mask` is all ones, `b` where it is 0. Written with bits: a conditional expression
+ * lets the compiler move what it reads into a branch, and then the loop is not vectorised. */
+INLINE double choose(int64_t mask, double a, double b)
+{
+    int64_t bits_a, bits_b;
+    double chosen;
+    memcpy(&bits_a, &a, sizeof bits_a);
+    memcpy(&bits_b, &b, sizeof bits_b);
+    bits_a = (bits_a & mask) | (bits_b & ~mask);
+    memcpy(&chosen, &bits_a, sizeof chosen);
+    return chosen;
+}
+#define WHERE(condition) (-(int64_t)(condition))
+
+/* While `wait` is above 0 the membrane is held. */
 #define SETTLE(wait, next, threshold, reset, refractory)                             \
-    const double moved = held ? (reset) : (next);                                    \
-    const int64_t over = moved > (threshold);                                        \
+    const double to = (reset);                                                       \
+    const int64_t held = WHERE(wait[i] > 0.0);                                       \
+    const double moved = choose(held, to, next);                                     \
+    const int64_t over = WHERE(moved > (threshold));                                 \
     FIRES(over)                                                                      \
-    v[i] = over ? (reset) : moved;                                                   \
-    wait[i] = over ? (refractory) : (held ? waited - 1.0 : 0.0);
+    v[i] = choose(over, to, moved);                                                  \
+    wait[i] = choose(over, refractory, choose(held, wait[i] - 1.0, 0.0));
 
 /* --- NIR's kinds; v = a v + g x + c, fires above the limit, is set to the reset ---------------- */
 
@@ -77,24 +104,25 @@ INLINE int64_t nir_lif(
     double *restrict syn = s->state + s->n;
     double *restrict wait = s->state + (1 + synapse) * s->n;
     BEGIN
+        double got0[BLOCK];
+        if (projected)
+            take(got0, s->arrived + begin, end - begin);
         EACH {
             double x = CURRENT;
             if (projected) {
-                x += ARRIVED(0);
-                arrived[i] = 0.0f;
-            }
+                x += GOT(0);
+                }
             if (synapse) {
                 x = P(5) * syn[i] + P(6) * x;
                 syn[i] = x;
             }
             const double next = P(0) * v[i] + P(1) * x + P(2);
             if (waits) {
-                WAITS(wait)
-                SETTLE(wait, next, P(3), P(4), P(5 + 2 * synapse))
+                    SETTLE(wait, next, P(3), P(4), P(5 + 2 * synapse))
             } else {
-                const int64_t over = next > P(3);
+                const int64_t over = WHERE(next > P(3));
                 FIRES(over)
-                v[i] = over ? P(4) : next;
+                v[i] = choose(over, P(4), next);
             }
         }
     END
@@ -108,14 +136,13 @@ INLINE int64_t alif(const Stretch *s, const int uniform, const int driven)
 {
     double *restrict wait = s->state + s->n, *restrict adaptation = s->state + 2 * s->n;
     BEGIN
+        TAKE(0)
         EACH {
-            WAITS(wait)
-            const double x = CURRENT + ARRIVED(0);
+            const double x = CURRENT + GOT(0);
             const double next = P(0) * v[i] + P(1) * x + P(2);
             const double raised = P(6) * adaptation[i];
             SETTLE(wait, next, P(3) + raised, P(4), P(5))
-            adaptation[i] = over ? raised + P(7) : raised;
-            arrived[i] = 0.0f;
+            adaptation[i] = raised + choose(over, P(7), 0.0);
         }
     END
 }
@@ -125,11 +152,10 @@ INLINE int64_t delta_lif(const Stretch *s, const int uniform, const int driven)
 {
     double *restrict wait = s->state + s->n;
     BEGIN
+        TAKE(0)
         EACH {
-            WAITS(wait)
-            const double next = P(0) * v[i] + P(1) * CURRENT + P(2) + ARRIVED(0);
+            const double next = P(0) * v[i] + P(1) * CURRENT + P(2) + GOT(0);
             SETTLE(wait, next, P(3), P(4), P(5))
-            arrived[i] = 0.0f;
         }
     END
 }
@@ -141,15 +167,14 @@ INLINE int64_t exp_lif(const Stretch *s, const int uniform, const int driven)
     double *restrict wait = s->state + s->n;
     double *restrict excited = s->state + 2 * s->n, *restrict inhibited = s->state + 3 * s->n;
     BEGIN
+        TAKE(0)
+        TAKE(1)
         EACH {
-            WAITS(wait)
             const double next = P(0) * v[i] + P(1) * CURRENT + P(2)
                 + (P(7) * excited[i] + P(9) * inhibited[i]);
-            excited[i] = P(6) * excited[i] + ARRIVED(0);
-            inhibited[i] = P(8) * inhibited[i] + ARRIVED(1);
+            excited[i] = P(6) * excited[i] + GOT(0);
+            inhibited[i] = P(8) * inhibited[i] + GOT(1);
             SETTLE(wait, next, P(3), P(4), P(5))
-            arrived[i] = 0.0f;
-            arrived[n + i] = 0.0f;
         }
     END
 }
@@ -163,17 +188,16 @@ INLINE int64_t alpha_lif(const Stretch *s, const int uniform, const int driven)
     double *restrict ie = s->state + 2 * s->n, *restrict de = s->state + 3 * s->n;
     double *restrict ii = s->state + 4 * s->n, *restrict di = s->state + 5 * s->n;
     BEGIN
+        TAKE(0)
+        TAKE(1)
         EACH {
-            WAITS(wait)
             const double next = P(0) * v[i] + P(1) * CURRENT + P(2)
                 + ((P(8) * de[i] + P(9) * ie[i]) + (P(13) * di[i] + P(14) * ii[i]));
             ie[i] = P(7) * de[i] + P(6) * ie[i];
-            de[i] = P(6) * de[i] + P(10) * ARRIVED(0);
+            de[i] = P(6) * de[i] + P(10) * GOT(0);
             ii[i] = P(12) * di[i] + P(11) * ii[i];
-            di[i] = P(11) * di[i] + P(15) * ARRIVED(1);
+            di[i] = P(11) * di[i] + P(15) * GOT(1);
             SETTLE(wait, next, P(3), P(4), P(5))
-            arrived[i] = 0.0f;
-            arrived[n + i] = 0.0f;
         }
     END
 }
@@ -189,8 +213,9 @@ INLINE int64_t cond_lif(const Stretch *s, const int uniform, const int driven)
     double *restrict excited = s->state + 2 * s->n, *restrict inhibited = s->state + 3 * s->n;
     const double h = s->dt;
     BEGIN
+        TAKE(0)
+        TAKE(1)
         EACH {
-            WAITS(wait)
             /* v' = drive - pull v, both known at the ends and the middle of the step */
             const double e0 = P(0) * excited[i], i0 = P(0) * inhibited[i];
             const double e1 = P(9) * e0, i1 = P(10) * i0, e2 = P(9) * e1, i2 = P(10) * i1;
@@ -203,11 +228,9 @@ INLINE int64_t cond_lif(const Stretch *s, const int uniform, const int driven)
             const double k3 = drive1 - pull1 * (v[i] + 0.5 * h * k2);
             const double k4 = drive2 - pull2 * (v[i] + h * k3);
             const double next = v[i] + h / 6.0 * ((k1 + k4) + 2.0 * (k2 + k3));
-            excited[i] = P(9) * (P(9) * excited[i]) + ARRIVED(0);
-            inhibited[i] = P(10) * (P(10) * inhibited[i]) + ARRIVED(1);
+            excited[i] = P(9) * (P(9) * excited[i]) + GOT(0);
+            inhibited[i] = P(10) * (P(10) * inhibited[i]) + GOT(1);
             SETTLE(wait, next, P(3), P(4), P(5))
-            arrived[i] = 0.0f;
-            arrived[n + i] = 0.0f;
         }
     END
 }
@@ -252,10 +275,12 @@ INLINE int64_t adex(const Stretch *s, const int uniform, const int driven)
     double *restrict excited = s->state + 3 * s->n, *restrict inhibited = s->state + 4 * s->n;
     const double h = s->dt / (double)s->substeps;
     BEGIN
+        TAKE(0)
+        TAKE(1)
         EACH fires[i - begin] = 0;
         for (int64_t sub = 0; sub < s->substeps; sub++) {
             EACH {
-                const double held = wait[i] > 0.0;
+                const int64_t held = WHERE(wait[i] > 0.0);
                 const double i0 = P(6) + CURRENT + (excited[i] + inhibited[i]);
                 const double e1 = P(12) * excited[i], j1 = P(13) * inhibited[i];
                 const double i1 = P(6) + CURRENT + (e1 + j1);
@@ -264,12 +289,13 @@ INLINE int64_t adex(const Stretch *s, const int uniform, const int driven)
                 double x = v[i], y = w[i], dx[4], dy[4];
                 for (int k = 0; k < 4; k++) {
                     const double into = k == 0 ? i0 : k == 3 ? i2 : i1;
-                    const double u = x < P(8) ? x : P(8);
+                    const double u = choose(WHERE(x < P(8)), x, P(8));
                     const double reach = (u - P(3)) / P(7);
-                    const double up = P(7) * exponential(reach < -700.0 ? -700.0 : reach);
+                    const double least = choose(WHERE(reach < -700.0), -700.0, reach);
+                    const double up = P(7) * exponential(least);
                     dx[k] = P(1) * ((P(2) - u) + up) + P(0) * (into - y);
                     dy[k] = P(11) * (P(9) * (u - P(2)) - y);
-                    dx[k] = held > 0.0 ? 0.0 : dx[k];
+                    dx[k] = choose(held, 0.0, dx[k]);
                     if (k < 3) {
                         const double ahead = k == 2 ? h : 0.5 * h;
                         x = v[i] + ahead * dx[k];
@@ -280,20 +306,17 @@ INLINE int64_t adex(const Stretch *s, const int uniform, const int driven)
                 y = w[i] + h / 6.0 * ((dy[0] + dy[3]) + 2.0 * (dy[1] + dy[2]));
                 excited[i] = e2;
                 inhibited[i] = j2;
-                const int64_t over = !(x < P(8));
+                const int64_t over = WHERE(!(x < P(8)));
                 fires[i - begin] |= over;
-                any |= over;
-                v[i] = over ? P(4) : x;
-                w[i] = over ? y + P(10) : y;
-                wait[i] = over && P(5) > 0.0 ? P(5) + 1.0 : wait[i];
+                v[i] = choose(over, P(4), x);
+                w[i] = y + choose(over, P(10), 0.0);
+                wait[i] = choose(over & WHERE(P(5) > 0.0), P(5) + 1.0, wait[i]);
             }
         }
         EACH {
-            excited[i] += ARRIVED(0);
-            inhibited[i] += ARRIVED(1);
-            wait[i] = wait[i] > 0.0 ? wait[i] - 1.0 : 0.0;
-            arrived[i] = 0.0f;
-            arrived[n + i] = 0.0f;
+            excited[i] += GOT(0);
+            inhibited[i] += GOT(1);
+            wait[i] = choose(WHERE(wait[i] > 0.0), wait[i] - 1.0, 0.0);
         }
     END
 }
@@ -307,16 +330,16 @@ INLINE int64_t izhikevich(const Stretch *s, const int uniform, const int driven)
     double *restrict u = s->state + s->n;
     const double h = 1e3 * s->dt;
     BEGIN
+        TAKE(0)
         EACH {
             const double x = v[i], y = u[i];
             const double slope = 0.04 * x * x + 5.0 * x + 140.0 - y + (P(5) + CURRENT);
-            const double next = x + h * slope + ARRIVED(0);
+            const double next = x + h * slope + GOT(0);
             const double recovered = y + h * (P(0) * (P(1) * x - y));
-            const int64_t over = next >= P(4);
+            const int64_t over = WHERE(next >= P(4));
             FIRES(over)
-            v[i] = over ? P(2) : next;
-            u[i] = over ? recovered + P(3) : recovered;
-            arrived[i] = 0.0f;
+            v[i] = choose(over, P(2), next);
+            u[i] = recovered + choose(over, P(3), 0.0);
         }
     END
 }
