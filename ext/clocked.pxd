@@ -9,6 +9,8 @@ clears them in the same step. These two kinds of operation are what several thre
 
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
 
+from reflexarc.ext.stdp cimport Learner
+
 cdef extern from "crew.h":
     const int64_t MOST_THREADS
     ctypedef struct Crew:
@@ -65,6 +67,7 @@ cdef enum Kind:
     COLLECT       # y += what arrived
     FIRED         # join what the threads found: list y_list and y
     GENERATE      # spikes of a layer of generators
+    LEARN         # note for a projection that learns who fired
     PROJECT       # deliver along a projection          (shared by the threads)
     POPULATION    # one step of a layer                 (shared by the threads)
 
@@ -157,6 +160,7 @@ cdef struct Arrays:
     int64_t *fired_counts    # [layer][thread]
     Synapses *synapses
     Ring *rings
+    Learner *learners        # by projection; its `weights` is NULL where it does not learn
 
 cdef struct Counters:
     int64_t synaptic_events
@@ -212,3 +216,4 @@ cdef class ClockedEngine:
     cdef Port[::1] _ports
     cdef Waiting[::1] _queue
     cdef int64_t _queued
+    cdef int64_t _projection_count

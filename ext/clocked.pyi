@@ -9,6 +9,7 @@ KINDS: dict[str, int]
 STORAGES: dict[str, int]
 RESETS: dict[str, int]
 MODELS: dict[str, int]
+TARGET: np.dtype[Any]
 GENERATORS: dict[str, int]
 THREADS: int
 
@@ -42,6 +43,21 @@ class ClockedEngine:
         seed: int,
         threads: int,
     ) -> None: ...
+    def learn(
+        self,
+        k: int,
+        rule: tuple[float, float, float, float],
+        plus: npt.NDArray[np.float32],
+        minus: npt.NDArray[np.float32],
+        weight: npt.NDArray[np.float32],
+        target: npt.NDArray[Any],
+        fired: npt.NDArray[np.int64],
+        since: npt.NDArray[np.int64],
+        trace: npt.NDArray[np.float32],
+    ) -> None: ...
+    def settle(self, k: int) -> None: ...
+    def latest(self, k: int) -> npt.NDArray[np.int64]: ...
+    def resume(self, k: int, latest: npt.NDArray[np.int64]) -> None: ...
     def release(self) -> None: ...
     def hold(self, port: int, x: npt.NDArray[np.float64]) -> None: ...
     def feed(self, port: int, spikes: npt.NDArray[Any], until_ns: int) -> None: ...

@@ -14,18 +14,33 @@ from libc.string cimport memcpy
 
 from reflexarc.ext.plasticity cimport Pes, update_pes, update_trace
 from reflexarc.ext.spikes cimport Spike
+from reflexarc.ext.stdp cimport (
+    Due,
+    Learner,
+    Stdp,
+    Target,
+    learn,
+    note_settled,
+    note_source,
+    note_targets,
+    settle_all,
+    settle_due,
+    skip_to,
+    widen_due,
+)
 
 OP = np.dtype([(name, np.int64) for name in (
     "kind", "variant", "n", "m", "x", "x_list", "y", "y_list", "state", "params", "uniform",
     "weights", "rows", "targets", "arrived", "layer", "fired", "ring", "lag", "synapses",
 )])
 PORT = np.dtype([(name, np.int64) for name in ("at", "list_id", "size", "held", "next", "end")])
+TARGET = np.dtype([("last", np.int32), ("trace", np.float32)])
 WAITING = np.dtype([(name, np.int64) for name in ("step", "i")])
 KINDS = {
     "copy": COPY, "add": ADD, "scan": SCAN, "linear": LINEAR, "neurons": NEURONS,
     "delay_read": DELAY_READ, "delay_write": DELAY_WRITE, "log": LOG, "pes": PES,
     "record": RECORD, "collect": COLLECT, "fired": FIRED, "generate": GENERATE,
-    "project": PROJECT, "population": POPULATION,
+    "learn": LEARN, "project": PROJECT, "population": POPULATION,
 }
 STORAGES = {
     "sparse32": SPARSE32, "sparse64": SPARSE64, "dense32": DENSE32, "dense64": DENSE64,
@@ -280,6 +295,10 @@ cdef void project(Machine *m, const Op *op, int64_t thread) noexcept nogil:
     cdef const int64_t *last = first + s.sources
     cdef float *arrived = m.arrays.arrived + op.arrived
     cdef float value = 1.0
+    cdef Learner *learner = &m.arrays.learners[op.synapses]
+    cdef bint learns = learner.weights != NULL and m.learning
+    if learns:
+        settle_due(learner, first, last, m.step)
     if op.lag > m.step:
         return
     slot = (m.step - op.lag) % ring.depth
@@ -289,10 +308,30 @@ cdef void project(Machine *m, const Op *op, int64_t thread) noexcept nogil:
         if ring.value != NULL:
             value = ring.value[slot * ring.capacity + k]
         begin, end = first[j], last[j]
-        deliver(s, arrived, begin, end - begin, value)
+        if learns:
+            learn(learner, arrived, j, begin, end, m.step, value)
+        else:
+            deliver(s, arrived, begin, end - begin, value)
         delivered += s.rows[j + 1] - s.rows[j]
     if thread == 0:
         m.counters.synaptic_events += delivered
+        if learns:
+            m.counters.weight_updates += delivered
+
+
+cdef void note_fired(Machine *m, const Op *op) noexcept nogil:
+    """Tell a projection that learns which sources reached it and which targets fired."""
+    cdef Learner *l = &m.arrays.learners[op.synapses]
+    cdef const Ring *ring = &m.arrays.rings[op.ring]
+    cdef int64_t k, slot
+    note_settled(l, m.step)
+    if op.lag <= m.step:
+        slot = (m.step - op.lag) % ring.depth
+        for k in range(ring.counts[slot]):
+            note_source(l, ring.index[slot * ring.capacity + k], m.step)
+    note_targets(l, m.arrays.events + m.arrays.starts[op.x_list], m.arrays.counts[op.x_list],
+                 m.step)
+    m.exhausted |= l.exhausted
 
 
 cdef inline void deliver(
@@ -540,6 +579,8 @@ cdef void run_alone(Machine *m, const Op *op) noexcept nogil:
         m.counters.neuron_updates += op.n
     elif op.kind == GENERATE:
         m.counters.spikes += generate(op, m)
+    elif op.kind == LEARN:
+        note_fired(m, op)
 
 
 cdef inline bint is_shared(const Op *op) noexcept nogil:
@@ -594,7 +635,7 @@ def cut_rows(const int64_t[::1] rows, targets, int64_t layer, int64_t threads):
     """Where each thread's part of each row begins: int64, shape (threads + 1, sources)."""
     cdef int64_t sources = rows.shape[0] - 1, thread, j
     cuts = np.empty((threads + 1, sources), np.int64)
-    cuts[0], cuts[threads] = rows[:-1], rows[1:]
+    cuts[0], cuts[threads] = rows[:sources], rows[1:]
     cdef int64_t[:, ::1] places = cuts
     cdef const uint16_t[::1] narrow
     cdef const int32_t[::1] broad
@@ -678,6 +719,10 @@ cdef class ClockedEngine:
         free(self._machine.log)
         free(self._machine.arrays.rings)
         free(self._machine.arrays.synapses)
+        for k in range(self._projection_count):
+            free(self._machine.arrays.learners[k].due)
+            free(self._machine.arrays.learners[k].stdp.history)
+        free(self._machine.arrays.learners)
 
     def _place_rings(self, list rings):
         cdef Ring *ring
@@ -703,7 +748,9 @@ cdef class ClockedEngine:
         cdef const int64_t[:, ::1] cuts
         cdef const uint16_t[::1] narrow
         cdef const int32_t[::1] broad
+        self._projection_count = len(projections)
         self._machine.arrays.synapses = <Synapses *>calloc(len(projections) + 1, sizeof(Synapses))
+        self._machine.arrays.learners = <Learner *>calloc(len(projections) + 1, sizeof(Learner))
         for k, (rows_, targets_, weight_, layer) in enumerate(projections):
             s = &self._machine.arrays.synapses[k]
             rows, weight = rows_, weight_
@@ -734,7 +781,76 @@ cdef class ClockedEngine:
 
     @learning.setter
     def learning(self, bint on):
+        cdef int64_t k
+        for k in range(self._projection_count):
+            if on and not self._machine.learning:
+                self._skip(k)
+            elif self._machine.learning and not on:
+                self.settle(k)
         self._machine.learning = on
+
+    def learn(self, int64_t k, rule, plus, minus, weight, target, fired, since, trace):
+        """Let projection k learn. The arrays belong to the caller and change.
+
+        `rule` is (up, down, w_min, w_max); plus and minus are the decays by steps apart, float32,
+        0 at their end; weight float32 (synapses,); target (targets,) of TARGET; fired and since
+        int64, trace float32, all (sources,).
+        """
+        cdef Learner *l = &self._machine.arrays.learners[k]
+        cdef Synapses *s = &self._machine.arrays.synapses[k]
+        cdef const float[::1] plus_ = plus, minus_ = minus
+        cdef float[::1] weight_ = weight, trace_ = trace
+        cdef Target[::1] target_ = target
+        cdef int64_t[::1] fired_ = fired, since_ = since
+        cdef int64_t[::1] spikes = np.zeros(s.targets, np.int64)
+        l.sources, l.targets = s.sources, s.targets
+        l.targets16, l.targets32 = s.targets16, s.targets32
+        l.weights, l.trace, l.fired, l.since = &weight_[0], &trace_[0], &fired_[0], &since_[0]
+        l.stdp.up, l.stdp.down, l.stdp.w_min, l.stdp.w_max = rule
+        l.stdp.decay_plus, l.stdp.decay_minus = &plus_[0], &minus_[0]
+        l.stdp.window = plus_.shape[0] - 1
+        l.stdp.target, l.stdp.spikes, l.stdp.depth = &target_[0], &spikes[0], 8
+        l.stdp.history = <int64_t *>calloc(s.targets * l.stdp.depth, sizeof(int64_t))
+        if l.stdp.history == NULL:
+            raise MemoryError("no memory for the spikes of the targets")
+        s.weight, s.alike = l.weights, 0
+        self._owners += [plus_, minus_, weight_, trace_, target_, fired_, since_, spikes]
+
+    def settle(self, int64_t k):
+        """Bring the weights of projection k up to date. It changes no future bit."""
+        cdef Learner *l = &self._machine.arrays.learners[k]
+        if l.weights != NULL and self._machine.learning:
+            with nogil:
+                settle_all(l, self._machine.arrays.synapses[k].rows, self._machine.step)
+
+    def _skip(self, int64_t k):
+        if self._machine.arrays.learners[k].weights != NULL:
+            skip_to(&self._machine.arrays.learners[k], self._machine.step)
+
+    def latest(self, int64_t k):
+        """The step of the latest spike of each target of projection k, -1 for none."""
+        cdef Stdp *s = &self._machine.arrays.learners[k].stdp
+        cdef int64_t i, targets = self._machine.arrays.learners[k].targets
+        cdef int64_t[::1] steps = np.full(targets, -1, np.int64)
+        for i in range(targets):
+            if s.spikes[i]:
+                steps[i] = s.history[i * s.depth + ((s.spikes[i] - 1) & (s.depth - 1))]
+        return steps.base
+
+    def resume(self, int64_t k, const int64_t[::1] latest):
+        """Go on from the caller's arrays, restored, and the targets' `latest` spikes."""
+        cdef Learner *l = &self._machine.arrays.learners[k]
+        cdef int64_t i, window = l.stdp.window
+        for i in range(l.targets):
+            l.stdp.spikes[i] = latest[i] >= 0
+            l.stdp.history[i * l.stdp.depth] = latest[i]
+        l.due_first = l.due_count = 0
+        fired = np.asarray(<int64_t[:l.sources]>l.fired)
+        for i in np.argsort(fired, kind="stable"):
+            if fired[i] >= 0 and fired[i] + window >= self._machine.step:
+                if l.due_count < l.due_room or widen_due(l):
+                    l.due[l.due_count] = Due(i, fired[i])
+                    l.due_count += 1
 
     def release(self):
         """Make every input port silent: forget what was held and what was fed."""

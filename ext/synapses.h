@@ -5,7 +5,7 @@
 #include "wide.h"
 
 #define DELIVER(name, index, weight_of)                                              \
-    static void name(                                                                \
+    static inline void name(                                                                \
         float *restrict arrived, const index *restrict targets,                      \
         const float *restrict weights, int64_t count, float value)                   \
     {                                                                                \

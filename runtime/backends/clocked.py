@@ -21,11 +21,19 @@ from reflexarc.runtime.backends.base import (
     State,
 )
 from reflexarc.runtime.backends.lowering import Ring, lower
+from reflexarc.runtime.backends.stdp import PairLearner
 from reflexarc.runtime.batch import SPIKE, Array
 from reflexarc.runtime.dialect import DIALECTS, Dialect, named
 from reflexarc.runtime.drive import Run, Spikes
 from reflexarc.runtime.errors import ConfigError
-from reflexarc.runtime.network import NEURON_PARAMETERS, FloatArray, Linear, Network
+from reflexarc.runtime.network import (
+    NEURON_PARAMETERS,
+    FloatArray,
+    Linear,
+    Network,
+    Projection,
+)
+from reflexarc.runtime.plasticity import PairStdp
 
 #: Engine time is bounded by this many steps a call, so that a long run can be interrupted.
 _MOST_STEPS = 1_000
@@ -42,7 +50,7 @@ class ClockedBackend(Backend):
         return Capabilities(
             mode="clocked",
             nodes=frozenset(nodes),
-            rules=frozenset({"pes"}),
+            rules=frozenset({"pes", "pair_stdp"}),
             dialects=frozenset(DIALECTS),
             graded=True,
         )
@@ -111,6 +119,13 @@ class ClockedProgram(Program):
             network.seed % 2**64,
             threads,
         )
+
+        self._projections = {name: wire.projection for name, wire in lowered.projections.items()}
+        self._learners = {
+            name: PairLearner(self._engine, k, node, rule, dt_s)
+            for k, (name, node) in enumerate(self._projections.items())
+            if isinstance(rule := network.plasticity.get(name), PairStdp)
+        }
 
     def _port_table(self) -> Array:
         signals = [self._signals[name] for name in self._inputs]
@@ -305,6 +320,11 @@ class ClockedProgram(Program):
             "events": self._events.copy(),
             "counts": self._counts.copy(),
             **self._remembered(),
+            **{
+                f"{name}/{part}": values
+                for name, learner in self._learners.items()
+                for part, values in learner.state().items()
+            },
         }
 
     def _remembered(self) -> State:
@@ -352,6 +372,8 @@ class ClockedProgram(Program):
         self._events[:] = state["events"]
         self._counts[:] = state["counts"]
         self._remember(state)
+        for name, learner in self._learners.items():
+            learner.restore({part: state[f"{name}/{part}"] for part in learner.state()})
 
     def _check_remembered(self, state: State) -> None:
         """Refuse spikes that do not fit their rings, before anything is changed."""
@@ -371,10 +393,17 @@ class ClockedProgram(Program):
             raise ValueError("the state is damaged: its spikes do not match their counts")
 
     def weights(self, edge: str) -> FloatArray:
-        """A copy of the weights of `edge`, shape (outputs, inputs), as they are now."""
+        """A copy of the weights of `edge` as they are now.
+
+        Shape (outputs, inputs); of a projection (synapses,), in the order of its rows.
+        """
+        if edge in self._learners:
+            return self._learners[edge].weights()
         node = self._network.nodes.get(edge)
+        if isinstance(node, Projection):
+            return np.array(np.broadcast_to(node.weight, node.targets.shape), np.float64)
         if not isinstance(node, Linear):
-            raise ValueError(f"no Linear or Affine node '{edge}'")
+            raise ValueError(f"no Linear, Affine or projection '{edge}'")
         if edge not in self._plastic:
             return node.weight.copy()
         outputs, inputs = node.weight.shape

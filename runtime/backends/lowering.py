@@ -37,6 +37,7 @@ from reflexarc.runtime.network import (
     Projection,
 )
 from reflexarc.runtime.nirgraph import input_size
+from reflexarc.runtime.plasticity import PairStdp, Pes
 from reflexarc.runtime.topology import evaluation_order
 
 #: A weight matrix with at least this share of non-zero weights is stored in full rows.
@@ -506,12 +507,16 @@ class _Lowering:
         for name, rule in self.network.plasticity.items():
             place = f"{self.network.source}: plasticity '{name}'"
             node = self.network.nodes.get(name)
-            if not isinstance(node, Linear):
-                raise ConfigError(f"{place}: no Linear or Affine node of that name")
+            if not isinstance(node, Projection if isinstance(rule, PairStdp) else Linear):
+                kind = "projection" if isinstance(rule, PairStdp) else "Linear or Affine node"
+                raise ConfigError(f"{place}: rule {rule.rule} needs a {kind} of that name")
+            assert isinstance(node, Linear | Projection)
             misfit = rule.misfit(node.weight, sizes)
             if misfit:
                 raise ConfigError(f"{place}: {misfit[0]}: {misfit[1]}")
-            if not all(self.network.is_spiking(source) for source in self.sources[name]):
+            if isinstance(rule, Pes) and not all(
+                self.network.is_spiking(source) for source in self.sources[name]
+            ):
                 raise UnsupportedError(
                     f"{place}: rule {rule.rule} needs spikes into the edge, and "
                     f"{', '.join(self.sources[name])} is graded"
@@ -519,6 +524,9 @@ class _Lowering:
 
     def _learn(self, name: str) -> None:
         rule, out = self.network.plasticity[name], self.out
+        if isinstance(rule, PairStdp):
+            self._learn_pairs(name)
+            return
         x = self._gather(name)
         decay = exp(-self.dt_s / rule.tau_pre_s)
         constants = [
@@ -537,6 +545,16 @@ class _Lowering:
             state=out.values.add(np.zeros(x.size)),
             params=out.constants.add(constants),
             weights=out.plastic[name].start,
+        )
+
+    def _learn_pairs(self, name: str) -> None:
+        wire, out = self.out.projections[name], self.out
+        out.emit(
+            "learn",
+            x_list=out.signals[wire.layer.name].list_id,
+            ring=out.rings[wire.source].number,
+            lag=self.lags[name],
+            synapses=list(out.projections).index(name),
         )
 
 
