@@ -34,16 +34,22 @@ typedef struct {
     int64_t substeps;       /* of the kinds that are integrated numerically */
 } Stretch;
 
-#define P(k) (uniform ? rows[k] : rows[(k) * n + i])
+/* A copy of what all neurons share cannot overlap with anything: it stays in registers. */
+#define MOST_ROWS 16
+#define P(k) (uniform ? shared[k] : rows[(k) * n + i])
 #define CURRENT (driven ? current[i] : 0.0)
 
 #define BEGIN                                                                        \
     const int64_t n = s->n;                                                          \
     const double *restrict rows = s->rows;                                           \
+    double shared[MOST_ROWS];                                                        \
+    for (int64_t k = 0; uniform && k < MOST_ROWS; k++)                               \
+        shared[k] = rows[k];                                                         \
     const double *restrict current = s->current;                                     \
     double *restrict v = s->state;                                                   \
     int64_t count = 0;                                                               \
     (void)current;                                                                   \
+    (void)shared;                                                                    \
     for (int64_t begin = s->first; begin < s->last; begin += BLOCK) {                \
         const int64_t end = begin + BLOCK < s->last ? begin + BLOCK : s->last;       \
         int64_t fires[BLOCK];

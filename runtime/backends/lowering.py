@@ -42,6 +42,8 @@ from reflexarc.runtime.topology import evaluation_order
 
 #: A weight matrix with at least this share of non-zero weights is stored in full rows.
 DENSE_SHARE = 0.5
+#: Elements behind each array, as many as MOST_ROWS of ext/neurons.h.
+_PADDING = 16
 
 
 class Pool:
@@ -60,8 +62,8 @@ class Pool:
         return self._size - part.size
 
     def finish(self) -> Array:
-        """All of it as one array, with one element of padding (so that none is empty)."""
-        return np.concatenate([*self._parts, np.zeros(1, self._dtype)])
+        """All of it as one array, padded: kernels read a whole set of parameters at once."""
+        return np.concatenate([*self._parts, np.zeros(_PADDING, self._dtype)])
 
 
 @dataclass(frozen=True)
