@@ -48,6 +48,7 @@ cdef extern from "neurons.h":
     int64_t izhikevich_step(const Stretch *s) noexcept nogil
 
 cdef extern from "synapses.h":
+    void prefetch(const void *place) noexcept nogil
     void deliver_alike16(float *y, const uint16_t *t, const float *w, int64_t n, float x) noexcept nogil
     void deliver_alike32(float *y, const int32_t *t, const float *w, int64_t n, float x) noexcept nogil
     void deliver_each16(float *y, const uint16_t *t, const float *w, int64_t n, float x) noexcept nogil
@@ -135,7 +136,9 @@ cdef struct Synapses:
     const uint16_t *targets16  # either of the two, the other NULL
     const int32_t *targets32
     const float *weight
-    const int64_t *cuts        # [threads + 1][sources]: where each thread's part of a row begins
+    # Where a thread's part of row j begins and ends: first[thread * sources + j], and `next` later.
+    const int64_t *first
+    int64_t next
 
 # The latest spikes of a source: list `step % depth` holds those of a step.
 cdef struct Ring:

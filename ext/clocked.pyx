@@ -57,6 +57,8 @@ MODELS = {
 GENERATORS = {"Poisson": POISSON, "Regular": REGULAR}
 THREADS = MOST_THREADS
 
+#: So many spikes ahead the place of a row is looked up.
+cdef int64_t _AHEAD = 8
 #: A layer is shared out in pieces of this many neurons, so that no cache line has two owners.
 cdef int64_t PIECE = 64
 
@@ -288,10 +290,10 @@ cdef void project(Machine *m, const Op *op, int64_t thread) noexcept nogil:
     """Deliver what was sent `lag` steps ago onto this thread's targets."""
     cdef const Synapses *s = &m.arrays.synapses[op.synapses]
     cdef const Ring *ring = &m.arrays.rings[op.ring]
-    cdef int64_t slot, k, j, begin, end, delivered = 0
+    cdef int64_t slot, k, j, begin, end, count, delivered = 0
     cdef const int32_t *index
-    cdef const int64_t *first = s.cuts + thread * s.sources
-    cdef const int64_t *last = first + s.sources
+    cdef const int64_t *first = s.first + thread * s.sources
+    cdef const int64_t *last = first + s.next
     cdef float *arrived = m.arrays.arrived + op.arrived
     cdef float value = 1.0
     cdef Learner *learner = &m.arrays.learners[op.synapses]
@@ -302,8 +304,15 @@ cdef void project(Machine *m, const Op *op, int64_t thread) noexcept nogil:
         return
     slot = (m.step - op.lag) % ring.depth
     index = ring.index + slot * ring.capacity
-    for k in range(ring.counts[slot]):
+    count = ring.counts[slot]
+    for k in range(min(_AHEAD, count)):
+        prefetch(first + index[k])
+    for k in range(count):
         j = index[k]
+        if k + _AHEAD < count:
+            prefetch(first + index[k + _AHEAD])
+        if k + 2 < count:
+            fetch_row(s, first[index[k + 2]])
         if ring.value != NULL:
             value = ring.value[slot * ring.capacity + k]
         begin, end = first[j], last[j]
@@ -331,6 +340,18 @@ cdef void note_fired(Machine *m, const Op *op) noexcept nogil:
     note_targets(l, m.arrays.events + m.arrays.starts[op.x_list], m.arrays.counts[op.x_list],
                  m.step)
     m.exhausted |= l.exhausted
+
+
+cdef inline void fetch_row(const Synapses *s, int64_t begin) noexcept nogil:
+    """Have the beginning of a row at hand when its turn comes."""
+    if s.targets16 != NULL:
+        prefetch(s.targets16 + begin)
+        prefetch(s.targets16 + begin + 32)
+    else:
+        prefetch(s.targets32 + begin)
+        prefetch(s.targets32 + begin + 16)
+    if not s.alike:
+        prefetch(s.weight + begin)
 
 
 cdef inline void deliver(
@@ -760,10 +781,14 @@ cdef class ClockedEngine:
         for k, (rows_, targets_, weight_, layer) in enumerate(projections):
             s = &self._machine.arrays.synapses[k]
             rows, weight = rows_, weight_
-            cuts = cut_rows(rows_, targets_, layer, threads)
             s.sources, s.targets = rows.shape[0] - 1, layer
             s.alike = weight.shape[0] == 1
-            s.rows, s.cuts = &rows[0], &cuts[0, 0]
+            s.rows = s.first = &rows[0]
+            s.next = 1
+            if threads > 1:
+                cuts = cut_rows(rows_, targets_, layer, threads)
+                s.first, s.next = &cuts[0, 0], s.sources
+                self._owners.append(cuts)
             s.weight = &weight[0] if weight.shape[0] else NULL
             if targets_.dtype == np.uint16:
                 narrow = targets_
@@ -771,7 +796,7 @@ cdef class ClockedEngine:
             else:
                 broad = targets_
                 s.targets32 = &broad[0] if broad.shape[0] else NULL
-            self._owners += [rows_, targets_, weight_, cuts]
+            self._owners += [rows_, targets_, weight_]
 
     @property
     def step(self):

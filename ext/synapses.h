@@ -4,6 +4,8 @@
 
 #include "wide.h"
 
+static inline void prefetch(const void *place) { __builtin_prefetch(place); }
+
 #define DELIVER(name, index, weight_of)                                              \
     static inline void name(                                                                \
         float *restrict arrived, const index *restrict targets,                      \

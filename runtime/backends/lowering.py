@@ -222,6 +222,8 @@ class _Lowering:
                 out.signals[name] = out.new_signal(first, spiking=False)
             case Input():
                 out.signals[name] = out.new_signal(np.zeros(node.size), spiking=True)
+            case Output() if self._shows_one(name):
+                out.signals[name] = out.signals[self.sources[name][0]]
             case Delay() | Output():
                 spiking = self.network.is_spiking(name)
                 out.signals[name] = out.new_signal(np.zeros(node.size), spiking=spiking)
@@ -378,8 +380,14 @@ class _Lowering:
             self.rings[name] = self.out.values.add(np.zeros(depth * steps.size))
         self.out.emit(kind, n=steps.size, m=depth, state=self.rings[name], **fields)
 
+    def _shows_one(self, name: str) -> bool:
+        """Whether an Output passes on the spikes of a single node: it needs no values of its own."""
+        sources = self.sources[name]
+        return len(sources) == 1 and self.network.is_spiking(sources[0])
+
     def _show(self, name: str, y: Signal) -> None:
-        self._sum((self.out.signals[source] for source in self.sources[name]), y)
+        if not self._shows_one(name):
+            self._sum((self.out.signals[source] for source in self.sources[name]), y)
         if y.spiking:
             port = [node.name for node in self.network.outputs()].index(name)
             self.out.emit("log", variant=port, n=y.size, x=y.at, x_list=y.list_id)
