@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reflexarc.runtime.network import Input, Network, Neurons, Node, Output, Projection
+from reflexarc.runtime.plasticity import PairStdp, Rule
 
 Spec: TypeAlias = dict[str, Any]
 MS = 1e-3
@@ -128,13 +129,12 @@ def neurons(spec: Spec) -> Neurons:
 
 
 def fixed_indegree(
-    rng: np.random.Generator, name: str, sources: int, among: range, n: int, k: int, **options: Any
+    rng: np.random.Generator, name: str, n: int, among: range, onto: range, k: int, **options: Any
 ) -> Projection:
-    """`k` synapses onto each of `n` neurons from any `among` the sources, repeats allowed."""
-    source = rng.integers(among.start, among.stop, n * k, dtype=np.int32)
-    return by_source(
-        name, sources, source, np.repeat(np.arange(n, dtype=np.int32), k), n, **options
-    )
+    """`k` synapses onto each neuron of `onto` from any `among` the `n`, repeats allowed."""
+    source = rng.integers(among.start, among.stop, len(onto) * k, dtype=np.int32)
+    target = np.repeat(np.arange(onto.start, onto.stop, dtype=np.int32), k)
+    return by_source(name, n, source, target, n, **options)
 
 
 def by_source(
@@ -162,28 +162,36 @@ def by_source(
 
 
 def recurrence(rng: np.random.Generator, spec: Spec) -> list[Projection]:
-    """Excitation and inhibition of all neurons by all."""
-    jump = spec["model"] == "delta"
+    """Excitation and inhibition of all by all; what is plastic has a projection of its own."""
+    n, ne = spec["n"], spec["ne"]
+    parts = [("excitatory", range(ne), range(n)), ("inhibitory", range(ne, n), range(n))]
+    if spec["stdp"]:
+        parts[:1] = [("plastic", range(ne), range(ne)), ("excitatory", range(ne), range(ne, n))]
     projections = []
-    for letter, receptor, among in (
-        ("e", "excitatory", range(spec["ne"])),
-        ("i", "inhibitory", range(spec["ne"], spec["n"])),
-    ):
+    for name, among, onto in parts:
+        letter, receptor = ("i", name) if name == "inhibitory" else ("e", "excitatory")
         weight = spec[f"w_{letter}"]
         projections.append(
             fixed_indegree(
                 rng,
-                receptor,
-                spec["n"],
+                name,
+                n,
                 among,
-                spec["n"],
+                onto,
                 spec[f"k{letter}"],
                 weight=abs(weight) if spec["model"] == "exp_cond" else weight,
                 delay_ms=spec["delay"],
-                receptor="jump" if jump else receptor,
+                receptor="jump" if spec["model"] == "delta" else receptor,
             )
         )
     return projections
+
+
+def stdp(spec: Spec) -> dict[str, Rule]:
+    """The rule of the plastic projection, that of the peers."""
+    step = 1e-4 * spec["w_e"]
+    rule = PairStdp(a_plus=step, a_minus=step, w_max=3 * spec["w_e"])
+    return {"plastic": rule} if spec["stdp"] else {}
 
 
 def network_of(spec: Spec, *, loop: bool) -> Network:
@@ -212,4 +220,5 @@ def network_of(spec: Spec, *, loop: bool) -> Network:
         mode="clocked",
         dt_s=spec["dt"] * MS,
         initial_v={"neurons": rng.uniform(*spec["V_init"], spec["n"])},
+        plasticity=stdp(spec),
     )
