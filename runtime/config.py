@@ -29,11 +29,19 @@ class _Loader(yaml.SafeLoader):
     """YAML 1.2's numbers: to PyYAML alone `1e-4` and `1.5e3` are words."""
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)
+class _Dumper(yaml.SafeDumper):
+    """Quotes what `_Loader` would take for a number, and gives no aliases, which it refuses."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
+        list("-+.0123456789"),
+    )
 
 Model = TypeVar("Model", bound=BaseModel)
 #: Line (from 1) of every key, by its path in the document.
@@ -156,6 +164,18 @@ def parse_yaml(text: str, source: str) -> Document:
         raise ConfigError(f"{source}:1: expected a mapping of keys to values")
     lines: dict[tuple[str | int, ...], int] = {}
     return Document(source, _plain(node, (), source, lines), lines)
+
+
+def dump_yaml(data: Mapping[str, Any]) -> str:
+    """YAML text that `parse_yaml` reads back, innermost lists and mappings on a line."""
+    return yaml.dump(
+        data,
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=100,
+        default_flow_style=None,
+    )
 
 
 def _line(mark: Any) -> int:

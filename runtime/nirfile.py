@@ -19,7 +19,16 @@ from reflexarc.runtime.batch import Array
 from reflexarc.runtime.errors import GraphError, MissingFileError, ReflexarcError, UnsupportedError
 from reflexarc.runtime.files import write_atomic
 from reflexarc.runtime.hdf5text import check_text
-from reflexarc.runtime.network import Delay, Input, Linear, Network, Neurons, Node, Output
+from reflexarc.runtime.network import (
+    NIR_PARAMETERS,
+    Delay,
+    Input,
+    Linear,
+    Network,
+    Neurons,
+    Node,
+    Output,
+)
 from reflexarc.runtime.nirgraph import MAX_WEIGHTS, RawNodes, build
 
 #: The version of the format that is written.
@@ -32,12 +41,16 @@ _COMPRESSED_BYTES = 2**12
 
 
 def read(path: str | Path) -> Network:
-    """Read a .nir file.
+    """Read a .nir file. Raises what `read_raw` raises, and UnsupportedError (see `build`)."""
+    return build(*read_raw(path), str(path))
+
+
+def read_raw(path: str | Path) -> tuple[RawNodes, list[tuple[str, str]]]:
+    """The nodes and edges of a .nir file as they stand there.
 
     Raises:
         MissingFileError: there is no such file.
         GraphError: not HDF5, truncated, or malformed; names file, node and parameter.
-        UnsupportedError: a NIR type that this release does not run.
     """
     path = Path(path)
     if not path.is_file():
@@ -50,7 +63,7 @@ def read(path: str | Path) -> Network:
             mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as raw,
             h5py.File(path, "r") as file,
         ):
-            nodes, edges = _read_graph(file, raw, str(path))
+            return _read_graph(file, raw, str(path))
     except ReflexarcError:
         raise
     except Exception as error:  # damaged bytes make h5py raise nearly every kind
@@ -58,7 +71,6 @@ def read(path: str | Path) -> Network:
         raise GraphError(
             f"{path}: damaged or truncated ({reason}); write the graph again"
         ) from None
-    return build(nodes, edges, str(path))
 
 
 def _read_graph(file: Any, raw: Any, source: str) -> tuple[RawNodes, list[tuple[str, str]]]:
@@ -139,19 +151,25 @@ def from_graph(graph: Any, source: str = "<NIRGraph>") -> Network:
 def write(network: Network, path: str | Path) -> None:
     """Write the graph of `network` so that `nir.read` accepts it; replaces `path` at once.
 
-    The sidecar's part (spike_area, plasticity, ...) is not in the format and is not written.
+    The sidecar's part (spike_area, plasticity, refractory, ...) is not in the format and is not
+    written; `reflexarc.save` sees to it.
 
     Raises:
         ConfigError: the folder cannot be written to, or a node's name has a '/' (HDF5 would take
             it for two).
     """
+    write_atomic(Path(path), encode(network, str(path)))
+
+
+def encode(network: Network, path: str) -> bytes:
+    """What `write` writes; `path` is for messages."""
     for name in network.nodes:
         if "/" in name or name in ("", "."):
             raise GraphError(f"{path}: node '{name}': HDF5 cannot hold this name; rename the node")
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         _write_graph(file, network)
-    write_atomic(Path(path), buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _write_graph(file: Any, network: Network) -> None:
@@ -161,7 +179,7 @@ def _write_graph(file: Any, network: Network) -> None:
     graph.create_dataset("type", data="NIRGraph", dtype=text)
     pairs = np.array(network.edges, dtype=object).reshape(-1, 2)
     graph.create_dataset("edges", data=pairs, dtype=text)
-    nodes = graph.create_group("nodes")
+    nodes = graph.create_group("nodes", track_order=True)
     for name, node in network.nodes.items():
         kind, parameters = _raw(node)
         group = nodes.create_group(name)
@@ -186,7 +204,7 @@ def _raw(node: Node) -> tuple[str, Mapping[str, Array]]:
             return "Affine", {"weight": node.weight, "bias": bias}
         case Delay():
             return "Delay", {"delay": node.delay_s.reshape(node.shape)}
-        case Neurons():
-            shaped = {name: v.reshape(node.shape) for name, v in node.parameters.items()}
-            return node.kind, shaped
+        case Neurons() if node.kind in NIR_PARAMETERS:
+            names = NIR_PARAMETERS[node.kind]
+            return node.kind, {name: node.parameters[name].reshape(node.shape) for name in names}
     raise UnsupportedError(f"node '{node.name}': {type(node).__name__} is not a NIR type")

@@ -28,6 +28,7 @@ from reflexarc.runtime.network import (
     Neurons,
     Node,
     Output,
+    Projection,
 )
 
 #: Elements of all nodes together, and of one weight matrix, beyond which a file is refused.
@@ -46,14 +47,22 @@ _LATER = frozenset(
 RawNodes = Mapping[str, Mapping[str, Any]]
 
 
-def build(nodes: RawNodes, edges: Iterable[tuple[str, str]], source: str) -> Network:
+def build(
+    nodes: RawNodes,
+    edges: Iterable[tuple[str, str]],
+    source: str,
+    made: Iterable[Node] = (),
+) -> Network:
     """Make a network of raw nodes (`type` and parameters by name) and edges.
+
+    `made` are further nodes, those that NIR has no word for.
 
     Raises:
         GraphError: malformed; one line that names `source`, node and parameter.
         UnsupportedError: a NIR type that this release does not run.
     """
     drafts = {name: _draft(name, raw, source) for name, raw in nodes.items()}
+    drafts |= {node.name: _finished(node, source) for node in made}
     pairs = _edges(edges, drafts, source)
     _infer_shapes(drafts, pairs)
     _check_total(drafts, source)
@@ -73,6 +82,7 @@ class _Draft:
     parameters: dict[str, Array]
     shape_in: tuple[int, ...] | None = None
     shape_out: tuple[int, ...] | None = None
+    made: Node | None = None
 
     def fail(self, parameter: str, problem: str) -> NoReturn:
         place = f", parameter '{parameter}'" if parameter else ""
@@ -86,6 +96,8 @@ class _Draft:
 
     def finish(self) -> Node:
         """The node, every parameter spread over its elements."""
+        if self.made is not None:
+            return self.made
         if self.shape_out is None:
             self.fail("", "all parameters are scalars and no neighbour tells the size; give arrays")
         if self.type == "Input":
@@ -119,6 +131,18 @@ def _frozen(value: Array) -> FloatArray:
     array = np.ascontiguousarray(value, dtype=np.float64)
     array.flags.writeable = False
     return array
+
+
+def _finished(node: Node, source: str) -> _Draft:
+    return _Draft(
+        source,
+        node.name,
+        type(node).__name__,
+        {},
+        shape_in=(input_size(node),),
+        shape_out=node.shape,
+        made=node,
+    )
 
 
 def _draft(name: str, raw: Mapping[str, Any], source: str) -> _Draft:
@@ -303,4 +327,6 @@ def _check_sizes(network: Network) -> None:
 
 def input_size(node: Node) -> int:
     """Number of elements that `node` takes."""
+    if isinstance(node, Projection):
+        return node.sources
     return int(node.weight.shape[1]) if isinstance(node, Linear) else node.size
