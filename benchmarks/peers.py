@@ -50,7 +50,7 @@ PEERS = {
     "snntorch": Peer("torch_e", "snntorch-csr", runs=False, coarse=True),
     "spikingjelly": Peer("torch_e", "spikingjelly-csr", runs=False, coarse=True),
 }
-OUR_DRIVE_1K = 7.56
+OUR_DRIVE_1K = 7.6
 
 
 class Bench:
