@@ -3,8 +3,8 @@
 Every output, state, trace, delay ring and dense plastic weight is a range of one array of doubles
 (`values`), so that the state of a network is a copy of it. An operation names ranges by offset.
 Spikes onto projections go another way: each spiking source remembers its latest spikes in a ring
-of lists, projections add their weights to float32 sums (`arrived`), and a layer takes those up and
-clears them in the same step. These two kinds of operation are what several threads share.
+of lists, and projections add their weights to float32 numbers (`arrived`): sums of jumps that a
+layer takes up and clears, or the synaptic variables themselves. These two kinds of operation are what several threads share.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
@@ -31,12 +31,14 @@ cdef extern from "neurons.h":
         float *arrived
         const double *current
         int32_t *events
+        double *wait
+        int32_t *held
+        int64_t *held_count
         double dt
         int64_t substeps
+    void find_held(const Stretch *s) noexcept nogil
     int64_t lif_step(const Stretch *s) noexcept nogil
-    int64_t lif_waits_step(const Stretch *s) noexcept nogil
     int64_t cuba_lif_step(const Stretch *s) noexcept nogil
-    int64_t cuba_lif_waits_step(const Stretch *s) noexcept nogil
     int64_t alif_step(const Stretch *s) noexcept nogil
     int64_t delta_lif_step(const Stretch *s) noexcept nogil
     int64_t exp_lif_step(const Stretch *s) noexcept nogil
@@ -87,9 +89,7 @@ cdef enum Reset:
 
 cdef enum Model:  # of a population
     LIF_MODEL
-    LIF_WAITS
     CUBA_LIF
-    CUBA_LIF_WAITS
     ALIF
     DELTA_LIF
     EXP_LIF
@@ -120,7 +120,8 @@ cdef struct Op:
     int64_t targets    # target of each weight, or delay of each element, in targets
     int64_t arrived    # the sums of a layer's receptors, in arrived
     int64_t layer      # number of a layer that fires in stretches
-    int64_t fired      # where the indices it finds go, in fired
+    int64_t fired      # where the indices it finds go, in fired; likewise those held
+    int64_t wait       # steps that each is still held, in values
     int64_t ring       # number of a source's ring
     int64_t lag        # how many steps ago
     int64_t synapses   # number of the projection
@@ -157,7 +158,9 @@ cdef struct Arrays:
     int64_t *counts          # how many events it holds now
     float *arrived
     int32_t *fired
+    int32_t *held
     int64_t *fired_counts    # [layer][thread]
+    int64_t *held_counts     # [layer][thread]
     Synapses *synapses
     Ring *rings
     Learner *learners        # by projection; its `weights` is NULL where it does not learn

@@ -31,7 +31,7 @@ from reflexarc.ext.stdp cimport (
 
 OP = np.dtype([(name, np.int64) for name in (
     "kind", "variant", "n", "m", "x", "x_list", "y", "y_list", "state", "params", "uniform",
-    "weights", "rows", "targets", "arrived", "layer", "fired", "ring", "lag", "synapses",
+    "weights", "rows", "targets", "arrived", "layer", "fired", "wait", "ring", "lag", "synapses",
 )])
 PORT = np.dtype([(name, np.int64) for name in ("at", "list_id", "size", "held", "next", "end")])
 TARGET = np.dtype([("last", np.int32), ("trace", np.float32)])
@@ -51,8 +51,7 @@ RESETS = {
     "subtract_each": SUBTRACT_EACH, "subtract_late": SUBTRACT_LATE,
 }
 MODELS = {
-    "lif": LIF_MODEL, "lif_waits": LIF_WAITS, "cuba_lif": CUBA_LIF,
-    "cuba_lif_waits": CUBA_LIF_WAITS, "ALIF": ALIF, "DeltaLIF": DELTA_LIF, "ExpLIF": EXP_LIF,
+    "lif": LIF_MODEL, "cuba_lif": CUBA_LIF, "ALIF": ALIF, "DeltaLIF": DELTA_LIF, "ExpLIF": EXP_LIF,
     "AlphaLIF": ALPHA_LIF, "CondLIF": COND_LIF, "AdEx": ADEX, "Izhikevich": IZHIKEVICH,
 }
 GENERATORS = {"Poisson": POISSON, "Regular": REGULAR}
@@ -366,9 +365,14 @@ cdef void collect(const Op *op, const Arrays *a) noexcept nogil:
 
 cdef void populate(Machine *m, const Op *op, int64_t thread) noexcept nogil:
     """One step of this thread's stretch of a layer."""
+    cdef Stretch s = stretch_of(m, op, thread)
+    m.arrays.fired_counts[op.layer * m.crew.threads + thread] = step_of(op.variant, &s)
+
+
+cdef Stretch stretch_of(const Machine *m, const Op *op, int64_t thread) noexcept nogil:
+    """The part of a layer that belongs to `thread`."""
     cdef const Arrays *a = &m.arrays
     cdef Stretch s
-    cdef int64_t count
     s.first = bound_of(op.n, thread, m.crew.threads)
     s.last = bound_of(op.n, thread + 1, m.crew.threads)
     s.n, s.uniform, s.substeps = op.n, op.uniform, op.m
@@ -376,20 +380,18 @@ cdef void populate(Machine *m, const Op *op, int64_t thread) noexcept nogil:
     s.arrived = a.arrived + op.arrived if op.arrived >= 0 else NULL
     s.current = a.values + op.x if op.x >= 0 else NULL
     s.events = a.fired + op.fired + s.first
+    s.wait = a.values + op.wait if op.wait >= 0 else NULL
+    s.held = a.held + op.fired + s.first
+    s.held_count = &a.held_counts[op.layer * m.crew.threads + thread]
     s.dt = m.dt_ns * 1e-9
-    count = step_of(op.variant, &s)
-    a.fired_counts[op.layer * m.crew.threads + thread] = count
+    return s
 
 
 cdef inline int64_t step_of(int64_t model, const Stretch *s) noexcept nogil:
     if model == LIF_MODEL:
         return lif_step(s)
-    if model == LIF_WAITS:
-        return lif_waits_step(s)
     if model == CUBA_LIF:
         return cuba_lif_step(s)
-    if model == CUBA_LIF_WAITS:
-        return cuba_lif_waits_step(s)
     if model == ALIF:
         return alif_step(s)
     if model == DELTA_LIF:
@@ -688,10 +690,12 @@ cdef class ClockedEngine:
                  list projections, list rings, int64_t dt_ns, uint64_t seed, int64_t threads):
         cdef Machine *m = &self._machine
         cdef int64_t[::1] fired_counts = np.zeros(layers * threads + 1, np.int64)
+        cdef int64_t[::1] held_counts = np.zeros(layers * threads + 1, np.int64)
+        cdef int32_t[::1] held = np.zeros(fired.shape[0], np.int32)
         if not 1 <= threads <= MOST_THREADS:
             raise ValueError(f"threads must be 1 to {MOST_THREADS}, not {threads}")
         self._owners = [values, constants, weights32, weights64, rows, targets, events, starts,
-                        counts, arrived, fired, fired_counts]
+                        counts, arrived, fired, fired_counts, held, held_counts]
         self._ops = ops
         self._ports = ports
         self._queue = np.empty(64, WAITING)
@@ -710,6 +714,8 @@ cdef class ClockedEngine:
         m.arrays.arrived = &arrived[0]
         m.arrays.fired = &fired[0]
         m.arrays.fired_counts = &fired_counts[0]
+        m.arrays.held = &held[0]
+        m.arrays.held_counts = &held_counts[0]
         m.dt_ns, m.seed, m.learning = dt_ns, seed, 1
         m.crew.threads, m.crew.machine, m.crew.work = threads, m, run
         self._place_rings(rings)
@@ -851,6 +857,16 @@ cdef class ClockedEngine:
                 if l.due_count < l.due_room or widen_due(l):
                     l.due[l.due_count] = Due(i, fired[i])
                     l.due_count += 1
+
+    def refresh(self):
+        """Take note that the caller has changed the arrays: find again who is held."""
+        cdef int64_t k, thread
+        cdef Stretch s
+        for k in range(self._machine.op_count):
+            if self._ops[k].kind == POPULATION and self._ops[k].wait >= 0:
+                for thread in range(self._machine.crew.threads):
+                    s = stretch_of(&self._machine, &self._ops[k], thread)
+                    find_held(&s)
 
     def release(self):
         """Make every input port silent: forget what was held and what was fed."""

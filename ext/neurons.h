@@ -1,11 +1,14 @@
 /* One clock step of a stretch of neurons of one kind; docs/neurons.md has the equations.
  *
- * All kinds keep one order: the membrane moves under the synaptic variables as they stood,
- * those decay, what arrived in this step is added, and the threshold is tested. That is the order
- * of NEST's models, whose spikes come out step for step. Linear equations are integrated exactly
- * (Rotter & Diesmann 1999, Biol. Cybern. 81), the others by the classical Runge-Kutta method.
+ * All kinds keep one order, that of NEST's models: the membrane moves under the synaptic variables
+ * as they stood, those decay and take up the spikes of the step, and the threshold is tested.
+ * Linear equations are integrated exactly (Rotter & Diesmann 1999, Biol. Cybern. 81), the others
+ * by the classical Runge-Kutta method.
  *
- * Loops run over blocks so that the common case, a block in which nobody fires, has no branch. */
+ * Speed is a matter of memory, so little is kept in float64 (what integrates: voltages), spikes are
+ * added to the float32 synaptic variables where they lie, and the few neurons that are refractory
+ * stand in a list instead of in every loop. Loops run over blocks, so that the common case, a block
+ * in which nobody fires, has no branch. */
 #ifndef REFLEXARC_NEURONS_H
 #define REFLEXARC_NEURONS_H
 
@@ -16,16 +19,19 @@
 #define BLOCK 64
 
 typedef struct {
-    int64_t first, last;   /* the neurons of the stretch */
-    int64_t n;             /* of the whole layer */
-    int64_t uniform;       /* whether all neurons share the parameters */
-    double *state;         /* variable k of neuron i: state[k * n + i] */
-    const double *rows;    /* parameter k of neuron i: rows[k * n + i], rows[k] if uniform */
-    float *arrived;        /* receptor r of neuron i: arrived[r * n + i]; zero after the step */
-    const double *current; /* graded input of neuron i, or NULL */
-    int32_t *events;       /* where the indices of those that fire are written */
-    double dt;             /* seconds */
-    int64_t substeps;      /* of the kinds that are integrated numerically */
+    int64_t first, last;    /* the neurons of the stretch */
+    int64_t n;              /* of the whole layer */
+    int64_t uniform;        /* whether all neurons share the parameters */
+    double *state;          /* variable k of neuron i: state[k * n + i] */
+    const double *rows;     /* parameter k of neuron i: rows[k * n + i], rows[k] if uniform */
+    float *arrived;         /* what spikes added to receptor r of neuron i: arrived[r * n + i] */
+    const double *current;  /* graded input of neuron i, or NULL */
+    int32_t *events;        /* where the indices of those that fire are written */
+    double *wait;           /* steps that neuron i is still held, or NULL */
+    int32_t *held;          /* the neurons that are */
+    int64_t *held_count;
+    double dt;              /* seconds */
+    int64_t substeps;       /* of the kinds that are integrated numerically */
 } Stretch;
 
 #define P(k) (uniform ? rows[k] : rows[(k) * n + i])
@@ -45,12 +51,15 @@ typedef struct {
 /* No two arrays of a stretch overlap. */
 #define EACH _Pragma("GCC ivdep") for (int64_t i = begin; i < end; i++)
 
-/* Take up what arrived at a receptor, and clear it. On its own: loops that mix widths of number
- * are not always vectorised. */
-#define TAKE(r)                                                                      \
-    double got##r[BLOCK];                                                            \
-    take(got##r, s->arrived + r * n + begin, end - begin);
-#define GOT(r) got##r[i - begin]
+/* Bits, not a condition: what a condition reads may be moved into a branch, and then the loop is
+ * not vectorised. */
+#define FIRES(condition) fires[i - begin] = -(int64_t)(condition);
+
+/* Jumps that act on the membrane in this very step: take them up, and clear them. Such loops stand
+ * apart because those that mix widths of number are not always vectorised. */
+#define JUMPS(got, r)                                                                \
+    double got[BLOCK];                                                               \
+    take(got, s->arrived + (r) * n + begin, end - begin);
 
 INLINE void take(double *restrict got, float *restrict arrived, int64_t count)
 {
@@ -60,164 +69,173 @@ INLINE void take(double *restrict got, float *restrict arrived, int64_t count)
     }
 }
 
-#define FIRES(which) fires[i - begin] = (which);
+/* A synaptic variable that spikes are added to where it lies: as it stood, and decayed. */
+#define SYNAPSE(got, r, decay)                                                       \
+    double got[BLOCK];                                                               \
+    {                                                                                \
+        float *restrict arrived = s->arrived + (r) * n;                              \
+        EACH                                                                         \
+        {                                                                            \
+            got[i - begin] = arrived[i];                                             \
+            arrived[i] = (float)((decay) * got[i - begin]);                          \
+        }                                                                            \
+    }
 
-#define END                                                                          \
+/* Those above the threshold fire unless they are held; `reset` is what else happens then. */
+#define END(reset)                                                                   \
         int64_t any = 0;                                                             \
         EACH any |= fires[i - begin];                                                \
         if (any)                                                                     \
-            for (int64_t i = begin; i < end; i++) if (fires[i - begin]) s->events[count++] = (int32_t)i;              \
-    }                                                                                \
-    return count;
+            for (int64_t i = begin; i < end; i++)                                    \
+                if (fires[i - begin] && !(s->wait && s->wait[i] > 0.0)) {            \
+                    s->events[count++] = (int32_t)i;                                 \
+                    reset                                                            \
+                }                                                                    \
+    }
 
-/* `a` where `mask` is all ones, `b` where it is 0. Written with bits: a conditional expression
- * lets the compiler move what it reads into a branch, and then the loop is not vectorised. */
-INLINE double choose(int64_t mask, double a, double b)
+#define RESET(row) v[i] = P(row);
+
+/* Hold those that were held at their reset, and those that have just fired from the next step on. */
+#define HOLD(reset_row, refractory_row)                                              \
+    if (s->wait) {                                                                   \
+        int64_t kept = 0;                                                            \
+        for (int64_t k = 0; k < *s->held_count; k++) {                               \
+            const int64_t i = s->held[k];                                            \
+            v[i] = P(reset_row);                                                     \
+            s->wait[i] -= 1.0;                                                       \
+            if (s->wait[i] > 0.0)                                                    \
+                s->held[kept++] = (int32_t)i;                                        \
+        }                                                                            \
+        for (int64_t k = 0; k < count; k++) {                                        \
+            const int64_t i = s->events[k];                                          \
+            s->wait[i] = P(refractory_row);                                          \
+            if (s->wait[i] > 0.0)                                                    \
+                s->held[kept++] = (int32_t)i;                                        \
+        }                                                                            \
+        *s->held_count = kept;                                                       \
+    }
+
+/* Find again who is held, from `wait`. */
+static inline void find_held(const Stretch *s)
 {
-    int64_t bits_a, bits_b;
-    double chosen;
-    memcpy(&bits_a, &a, sizeof bits_a);
-    memcpy(&bits_b, &b, sizeof bits_b);
-    bits_a = (bits_a & mask) | (bits_b & ~mask);
-    memcpy(&chosen, &bits_a, sizeof chosen);
-    return chosen;
+    int64_t kept = 0;
+    for (int64_t i = s->first; i < s->last; i++)
+        if (s->wait[i] > 0.0)
+            s->held[kept++] = (int32_t)i;
+    *s->held_count = kept;
 }
-#define WHERE(condition) (-(int64_t)(condition))
-
-/* While `wait` is above 0 the membrane is held. */
-#define SETTLE(wait, next, threshold, reset, refractory)                             \
-    const double to = (reset);                                                       \
-    const int64_t held = WHERE(wait[i] > 0.0);                                       \
-    const double moved = choose(held, to, next);                                     \
-    const int64_t over = WHERE(moved > (threshold));                                 \
-    FIRES(over)                                                                      \
-    v[i] = choose(over, to, moved);                                                  \
-    wait[i] = choose(over, refractory, choose(held, wait[i] - 1.0, 0.0));
 
 /* --- NIR's kinds; v = a v + g x + c, fires above the limit, is set to the reset ---------------- */
 
-/* parameters: a g c limit reset [a_syn g_syn] [refractory]; variables: v [current] [wait] */
+/* parameters: a, g, c, limit, reset, refractory, then a_syn, g_syn; variables: v, current */
 INLINE int64_t nir_lif(
-    const Stretch *s, const int uniform, const int driven, const int projected, const int synapse,
-    const int waits)
+    const Stretch *s, const int uniform, const int driven, const int projected, const int synapse)
 {
     double *restrict syn = s->state + s->n;
-    double *restrict wait = s->state + (1 + synapse) * s->n;
     BEGIN
-        double got0[BLOCK];
+        double got[BLOCK];
         if (projected)
-            take(got0, s->arrived + begin, end - begin);
+            take(got, s->arrived + begin, end - begin);
         EACH {
             double x = CURRENT;
-            if (projected) {
-                x += GOT(0);
-                }
+            if (projected)
+                x += got[i - begin];
             if (synapse) {
-                x = P(5) * syn[i] + P(6) * x;
+                x = P(6) * syn[i] + P(7) * x;
                 syn[i] = x;
             }
-            const double next = P(0) * v[i] + P(1) * x + P(2);
-            if (waits) {
-                    SETTLE(wait, next, P(3), P(4), P(5 + 2 * synapse))
-            } else {
-                const int64_t over = WHERE(next > P(3));
-                FIRES(over)
-                v[i] = choose(over, P(4), next);
-            }
+            v[i] = P(0) * v[i] + P(1) * x + P(2);
+            FIRES(v[i] > P(3))
         }
-    END
+    END(RESET(4))
+    HOLD(4, 5)
+    return count;
 }
 
 /* --- leaky integrate-and-fire --------------------------------------------------------------- */
 
 /* parameters: decay, gain, rest (1 - decay), threshold, reset, refractory, threshold decay, jump
- * variables: v, wait, threshold's adaptation */
+ * variables: v, the threshold's adaptation */
 INLINE int64_t alif(const Stretch *s, const int uniform, const int driven)
 {
-    double *restrict wait = s->state + s->n, *restrict adaptation = s->state + 2 * s->n;
+    double *restrict adaptation = s->state + s->n;
     BEGIN
-        TAKE(0)
+        JUMPS(got, 0)
         EACH {
-            const double x = CURRENT + GOT(0);
-            const double next = P(0) * v[i] + P(1) * x + P(2);
-            const double raised = P(6) * adaptation[i];
-            SETTLE(wait, next, P(3) + raised, P(4), P(5))
-            adaptation[i] = raised + choose(over, P(7), 0.0);
+            v[i] = P(0) * v[i] + P(1) * (CURRENT + got[i - begin]) + P(2);
+            adaptation[i] *= P(6);
+            FIRES(v[i] > P(3) + adaptation[i])
         }
-    END
+    END(RESET(4) adaptation[i] += P(7);)
+    HOLD(4, 5)
+    return count;
 }
 
-/* parameters: decay, gain, rest (1 - decay), threshold, reset, refractory; variables: v, wait */
+/* parameters: decay, gain, rest (1 - decay), threshold, reset, refractory; variable: v */
 INLINE int64_t delta_lif(const Stretch *s, const int uniform, const int driven)
 {
-    double *restrict wait = s->state + s->n;
     BEGIN
-        TAKE(0)
+        JUMPS(got, 0)
         EACH {
-            const double next = P(0) * v[i] + P(1) * CURRENT + P(2) + GOT(0);
-            SETTLE(wait, next, P(3), P(4), P(5))
+            v[i] = P(0) * v[i] + P(1) * CURRENT + P(2) + got[i - begin];
+            FIRES(v[i] > P(3))
         }
-    END
+    END(RESET(4))
+    HOLD(4, 5)
+    return count;
 }
 
-/* parameters: as delta_lif, then decay and gain onto v of either current
- * variables: v, wait, excitatory, inhibitory current */
+/* parameters: as delta_lif, then decay and gain onto v of either current; variable: v */
 INLINE int64_t exp_lif(const Stretch *s, const int uniform, const int driven)
 {
-    double *restrict wait = s->state + s->n;
-    double *restrict excited = s->state + 2 * s->n, *restrict inhibited = s->state + 3 * s->n;
     BEGIN
-        TAKE(0)
-        TAKE(1)
+        SYNAPSE(excited, 0, P(6))
+        SYNAPSE(inhibited, 1, P(8))
         EACH {
-            const double next = P(0) * v[i] + P(1) * CURRENT + P(2)
-                + (P(7) * excited[i] + P(9) * inhibited[i]);
-            excited[i] = P(6) * excited[i] + GOT(0);
-            inhibited[i] = P(8) * inhibited[i] + GOT(1);
-            SETTLE(wait, next, P(3), P(4), P(5))
+            v[i] = P(0) * v[i] + P(1) * CURRENT + P(2)
+                + (P(7) * excited[i - begin] + P(9) * inhibited[i - begin]);
+            FIRES(v[i] > P(3))
         }
-    END
+    END(RESET(4))
+    HOLD(4, 5)
+    return count;
 }
 
-/* parameters: as delta_lif, then of either current: decay, dt decay, gain of its derivative and of
- * itself onto v, derivative at a spike of weight 1
- * variables: v, wait, then of either synapse: current, derivative + current / tau */
+/* parameters: as delta_lif, then of either synapse: decay, dt decay times e / tau, gain onto v of
+ * its rise (times e / tau) and of its current
+ * variables: v, excitatory, inhibitory current; spikes are added to its rise */
 INLINE int64_t alpha_lif(const Stretch *s, const int uniform, const int driven)
 {
-    double *restrict wait = s->state + s->n;
-    double *restrict ie = s->state + 2 * s->n, *restrict de = s->state + 3 * s->n;
-    double *restrict ii = s->state + 4 * s->n, *restrict di = s->state + 5 * s->n;
+    double *restrict ie = s->state + s->n, *restrict ii = s->state + 2 * s->n;
     BEGIN
-        TAKE(0)
-        TAKE(1)
+        SYNAPSE(de, 0, P(6))
+        SYNAPSE(di, 1, P(10))
         EACH {
-            const double next = P(0) * v[i] + P(1) * CURRENT + P(2)
-                + ((P(8) * de[i] + P(9) * ie[i]) + (P(13) * di[i] + P(14) * ii[i]));
-            ie[i] = P(7) * de[i] + P(6) * ie[i];
-            de[i] = P(6) * de[i] + P(10) * GOT(0);
-            ii[i] = P(12) * di[i] + P(11) * ii[i];
-            di[i] = P(11) * di[i] + P(15) * GOT(1);
-            SETTLE(wait, next, P(3), P(4), P(5))
+            v[i] = P(0) * v[i] + P(1) * CURRENT + P(2)
+                + ((P(8) * de[i - begin] + P(9) * ie[i])
+                   + (P(12) * di[i - begin] + P(13) * ii[i]));
+            ie[i] = P(7) * de[i - begin] + P(6) * ie[i];
+            ii[i] = P(11) * di[i - begin] + P(10) * ii[i];
+            FIRES(v[i] > P(3))
         }
-    END
+    END(RESET(4))
+    HOLD(4, 5)
+    return count;
 }
 
 /* --- conductances --------------------------------------------------------------------------- */
 
 /* parameters: 1/c, g_leak/c, v_leak, threshold, reset, refractory, i_offset, e_excitatory,
- * e_inhibitory, then of either conductance the decay over half a step
- * variables: v, wait, excitatory, inhibitory conductance */
+ * e_inhibitory, then of either conductance the decay over half a step; variable: v */
 INLINE int64_t cond_lif(const Stretch *s, const int uniform, const int driven)
 {
-    double *restrict wait = s->state + s->n;
-    double *restrict excited = s->state + 2 * s->n, *restrict inhibited = s->state + 3 * s->n;
     const double h = s->dt;
     BEGIN
-        TAKE(0)
-        TAKE(1)
+        SYNAPSE(excited, 0, P(9) * P(9))
+        SYNAPSE(inhibited, 1, P(10) * P(10))
         EACH {
             /* v' = drive - pull v, both known at the ends and the middle of the step */
-            const double e0 = P(0) * excited[i], i0 = P(0) * inhibited[i];
+            const double e0 = P(0) * excited[i - begin], i0 = P(0) * inhibited[i - begin];
             const double e1 = P(9) * e0, i1 = P(10) * i0, e2 = P(9) * e1, i2 = P(10) * i1;
             const double base = P(1) * P(2) + P(0) * (P(6) + CURRENT);
             const double drive0 = base + (e0 * P(7) + i0 * P(8)), pull0 = P(1) + (e0 + i0);
@@ -227,12 +245,12 @@ INLINE int64_t cond_lif(const Stretch *s, const int uniform, const int driven)
             const double k2 = drive1 - pull1 * (v[i] + 0.5 * h * k1);
             const double k3 = drive1 - pull1 * (v[i] + 0.5 * h * k2);
             const double k4 = drive2 - pull2 * (v[i] + h * k3);
-            const double next = v[i] + h / 6.0 * ((k1 + k4) + 2.0 * (k2 + k3));
-            excited[i] = P(9) * (P(9) * excited[i]) + GOT(0);
-            inhibited[i] = P(10) * (P(10) * inhibited[i]) + GOT(1);
-            SETTLE(wait, next, P(3), P(4), P(5))
+            v[i] += h / 6.0 * ((k1 + k4) + 2.0 * (k2 + k3));
+            FIRES(v[i] > P(3))
         }
-    END
+    END(RESET(4))
+    HOLD(4, 5)
+    return count;
 }
 
 /* --- adaptive exponential ------------------------------------------------------------------- */
@@ -244,9 +262,8 @@ INLINE double exponential(double x)
     const double scaled = x * 1.4426950408889634 + shift;
     const double k = scaled - shift;
     const double r = (x - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10;
-    double sum = 1.0 / 6227020800.0;
+    double sum = 1.0 / 6227020800.0, power;
     uint64_t bits;
-    double power;
     sum = sum * r + 1.0 / 479001600.0;
     sum = sum * r + 1.0 / 39916800.0;
     sum = sum * r + 1.0 / 3628800.0;
@@ -266,82 +283,113 @@ INLINE double exponential(double x)
     return sum * power;
 }
 
+/* `a` where the mask is all ones, `b` where it is 0. */
+INLINE double choose(int64_t mask, double a, double b)
+{
+    int64_t bits_a, bits_b;
+    double chosen;
+    memcpy(&bits_a, &a, sizeof bits_a);
+    memcpy(&bits_b, &b, sizeof bits_b);
+    bits_a = (bits_a & mask) | (bits_b & ~mask);
+    memcpy(&chosen, &bits_a, sizeof chosen);
+    return chosen;
+}
+#define LEAST(a, b) choose(-(int64_t)((a) < (b)), a, b)
+#define MOST(a, b) choose(-(int64_t)((a) > (b)), a, b)
+
+/* v' without and with the exponential, and w', of a neuron at v (up to the peak) and w. */
+#define LEAK(u, into, w) (P(1) * (P(2) - (u)) + P(0) * ((into) - (w)))
+#define RISE(u) (P(1) * P(7) * exponential(MOST(((u) - P(3)) / P(7), -700.0)))
+#define ADAPT(u, w) (P(11) * (P(9) * ((u) - P(2)) - (w)))
+
 /* parameters: 1/c, g_leak/c, v_leak, v_threshold, reset, refractory, i_offset, delta_t, v_peak, a,
- * b, 1/tau_w, then of either current the decay over half a substep
- * variables: v, wait, w, excitatory, inhibitory current */
+ * b, 1/tau_w, then of either current the decay over half a substep; variables: v, w */
 INLINE int64_t adex(const Stretch *s, const int uniform, const int driven)
 {
-    double *restrict wait = s->state + s->n, *restrict w = s->state + 2 * s->n;
-    double *restrict excited = s->state + 3 * s->n, *restrict inhibited = s->state + 4 * s->n;
+    double *restrict w = s->state + s->n, *restrict wait = s->wait;
     const double h = s->dt / (double)s->substeps;
     BEGIN
-        TAKE(0)
-        TAKE(1)
         EACH fires[i - begin] = 0;
+        double excited[BLOCK], inhibited[BLOCK], into[BLOCK], v0[BLOCK], w0[BLOCK];
+        take(excited, s->arrived + begin, end - begin);
+        take(inhibited, s->arrived + n + begin, end - begin);
         for (int64_t sub = 0; sub < s->substeps; sub++) {
             EACH {
-                const int64_t held = WHERE(wait[i] > 0.0);
-                const double i0 = P(6) + CURRENT + (excited[i] + inhibited[i]);
-                const double e1 = P(12) * excited[i], j1 = P(13) * inhibited[i];
-                const double i1 = P(6) + CURRENT + (e1 + j1);
-                const double e2 = P(12) * e1, j2 = P(13) * j1;
-                const double i2 = P(6) + CURRENT + (e2 + j2);
-                double x = v[i], y = w[i], dx[4], dy[4];
-                for (int k = 0; k < 4; k++) {
-                    const double into = k == 0 ? i0 : k == 3 ? i2 : i1;
-                    const double u = choose(WHERE(x < P(8)), x, P(8));
-                    const double reach = (u - P(3)) / P(7);
-                    const double least = choose(WHERE(reach < -700.0), -700.0, reach);
-                    const double up = P(7) * exponential(least);
-                    dx[k] = P(1) * ((P(2) - u) + up) + P(0) * (into - y);
-                    dy[k] = P(11) * (P(9) * (u - P(2)) - y);
-                    dx[k] = choose(held, 0.0, dx[k]);
-                    if (k < 3) {
-                        const double ahead = k == 2 ? h : 0.5 * h;
-                        x = v[i] + ahead * dx[k];
-                        y = w[i] + ahead * dy[k];
-                    }
-                }
-                x = v[i] + h / 6.0 * ((dx[0] + dx[3]) + 2.0 * (dx[1] + dx[2]));
-                y = w[i] + h / 6.0 * ((dy[0] + dy[3]) + 2.0 * (dy[1] + dy[2]));
-                excited[i] = e2;
-                inhibited[i] = j2;
-                const int64_t over = WHERE(!(x < P(8)));
-                fires[i - begin] |= over;
-                v[i] = choose(over, P(4), x);
-                w[i] = y + choose(over, P(10), 0.0);
-                wait[i] = choose(over & WHERE(P(5) > 0.0), P(5) + 1.0, wait[i]);
+                const int64_t k = i - begin;
+                const double still = choose(-(int64_t)(wait[i] > 0.0), 0.0, 1.0);
+                const double e1 = P(12) * excited[k], i1 = P(13) * inhibited[k];
+                const double e2 = P(12) * e1, i2 = P(13) * i1;
+                const double in0 = P(6) + CURRENT + (excited[k] + inhibited[k]);
+                const double in1 = P(6) + CURRENT + (e1 + i1);
+                const double in2 = P(6) + CURRENT + (e2 + i2);
+                const double u1 = LEAST(v[i], P(8));
+                const double v1 = still * (LEAK(u1, in0, w[i]) + RISE(u1)), w1 = ADAPT(u1, w[i]);
+                const double y2 = w[i] + 0.5 * h * w1, u2 = LEAST(v[i] + 0.5 * h * v1, P(8));
+                const double v2 = still * (LEAK(u2, in1, y2) + RISE(u2)), w2 = ADAPT(u2, y2);
+                const double y3 = w[i] + 0.5 * h * w2, u3 = LEAST(v[i] + 0.5 * h * v2, P(8));
+                const double v3 = still * (LEAK(u3, in1, y3) + RISE(u3)), w3 = ADAPT(u3, y3);
+                const double y4 = w[i] + h * w3, u4 = LEAST(v[i] + h * v3, P(8));
+                const double v4 = still * (LEAK(u4, in2, y4) + RISE(u4)), w4 = ADAPT(u4, y4);
+                into[k] = in0;
+                v0[k] = v[i];
+                w0[k] = w[i];
+                v[i] += h / 6.0 * ((v1 + v4) + 2.0 * (v2 + v3));
+                w[i] += h / 6.0 * ((w1 + w4) + 2.0 * (w2 + w3));
+                excited[k] = e2;
+                inhibited[k] = i2;
             }
+            for (int64_t i = begin; i < end; i++)
+                if (!(v[i] < P(8))) {
+                    /* On the upswing exp(-(v - v_threshold) / delta_t) is nearly linear in time:
+                     * that tells where in the substep the peak was reached. */
+                    const int64_t k = i - begin;
+                    const double z0 = exponential(LEAST(-(v0[k] - P(3)) / P(7), 700.0));
+                    const double z1 = exponential(LEAST(-(P(8) - P(3)) / P(7), 700.0));
+                    const double fall = P(1) - z0 * LEAK(v0[k], into[k], w0[k]) / P(7);
+                    const double when = MOST(LEAST((z0 - z1) / (h * fall), 1.0), 0.0);
+                    const double rest = 1.0 - when, at = w0[k] + when * h * ADAPT(v0[k], w0[k]);
+                    fires[k] = -1;
+                    w[i] = at + P(10);
+                    v[i] = P(4);
+                    if (P(5) > 0.0)
+                        wait[i] = P(5) + 1.0;
+                    else
+                        v[i] += rest * h * (LEAK(P(4), into[k], w[i]) + RISE(P(4)));
+                    w[i] += rest * h * ADAPT(P(4), w[i]);
+                }
         }
-        EACH {
-            excited[i] += GOT(0);
-            inhibited[i] += GOT(1);
-            wait[i] = choose(WHERE(wait[i] > 0.0), wait[i] - 1.0, 0.0);
+        float *restrict stored_e = s->arrived + begin, *restrict stored_i = s->arrived + n + begin;
+        for (int64_t k = 0; k < end - begin; k++) {
+            stored_e[k] = (float)excited[k];
+            stored_i[k] = (float)inhibited[k];
         }
-    END
+        EACH wait[i] = MOST(wait[i] - 1.0, 0.0);
+        for (int64_t i = begin; i < end; i++)
+            if (fires[i - begin])
+                s->events[count++] = (int32_t)i;
+    }
+    return count;
 }
 
 /* --- Izhikevich ----------------------------------------------------------------------------- */
 
 /* parameters: a, b, c, d, v_peak, i_offset; variables: v, u
- * Forward Euler in milliseconds, as the published scripts; both equations from the old values. */
+ * Forward Euler in milliseconds, both equations from the old values. */
 INLINE int64_t izhikevich(const Stretch *s, const int uniform, const int driven)
 {
     double *restrict u = s->state + s->n;
     const double h = 1e3 * s->dt;
     BEGIN
-        TAKE(0)
+        JUMPS(got, 0)
         EACH {
             const double x = v[i], y = u[i];
             const double slope = 0.04 * x * x + 5.0 * x + 140.0 - y + (P(5) + CURRENT);
-            const double next = x + h * slope + GOT(0);
-            const double recovered = y + h * (P(0) * (P(1) * x - y));
-            const int64_t over = WHERE(next >= P(4));
-            FIRES(over)
-            v[i] = choose(over, P(2), next);
-            u[i] = recovered + choose(over, P(3), 0.0);
+            v[i] = x + h * slope + got[i - begin];
+            u[i] = y + h * (P(0) * (P(1) * x - y));
+            FIRES(v[i] >= P(4))
         }
-    END
+    END(RESET(2) u[i] += P(3);)
+    return count;
 }
 
 /* --- one compiled function a kind ------------------------------------------------------------- */
@@ -362,22 +410,20 @@ KIND(cond_lif)
 KIND(adex)
 KIND(izhikevich)
 
-#define NIR_KIND(name, synapse, waits)                                               \
+#define NIR_KIND(name, synapse)                                                      \
     INLINE int64_t name##_fed(const Stretch *s, const int uniform)                   \
     {                                                                                \
         if (!s->arrived)                                                             \
-            return nir_lif(s, uniform, 1, 0, synapse, waits);                        \
-        return s->current ? nir_lif(s, uniform, 1, 1, synapse, waits)                \
-                          : nir_lif(s, uniform, 0, 1, synapse, waits);               \
+            return nir_lif(s, uniform, 1, 0, synapse);                               \
+        return s->current ? nir_lif(s, uniform, 1, 1, synapse)                       \
+                          : nir_lif(s, uniform, 0, 1, synapse);                      \
     }                                                                                \
     WIDE static int64_t name##_step(const Stretch *s)                                \
     {                                                                                \
         return s->uniform ? name##_fed(s, 1) : name##_fed(s, 0);                     \
     }
 
-NIR_KIND(lif, 0, 0)
-NIR_KIND(lif_waits, 0, 1)
-NIR_KIND(cuba_lif, 1, 0)
-NIR_KIND(cuba_lif_waits, 1, 1)
+NIR_KIND(lif, 0)
+NIR_KIND(cuba_lif, 1)
 
 #endif

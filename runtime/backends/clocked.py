@@ -94,6 +94,7 @@ class ClockedProgram(Program):
         self._outputs = {node.name: lowered.signals[node.name] for node in network.outputs()}
         table, constants = lowered.table(), lowered.constants.finish()
         self._identity = _digest(table, constants)
+        self._arrived = np.zeros(lowered.arrived + 1, np.float32)
         self._rings = [_ring_arrays(ring) for ring in lowered.rings.values()]
         self._engine = ClockedEngine(
             table,
@@ -107,7 +108,7 @@ class ClockedProgram(Program):
             self._starts,
             self._counts,
             self._port_table(),
-            np.zeros(lowered.arrived + 1, np.float32),
+            self._arrived,
             np.zeros(lowered.fired + 1, np.int32),
             lowered.layers,
             [
@@ -317,6 +318,7 @@ class ClockedProgram(Program):
             "network": self._identity.copy(),
             "step": np.array([self._engine.step]),
             "values": self._values.copy(),
+            "arrived": self._arrived.copy(),
             "events": self._events.copy(),
             "counts": self._counts.copy(),
             **self._remembered(),
@@ -369,9 +371,11 @@ class ClockedProgram(Program):
             raise ValueError("the state is of another network, dialect or step")
         self._engine.step = int(state["step"][0])
         self._values[:] = state["values"]
+        self._arrived[:] = state["arrived"]
         self._events[:] = state["events"]
         self._counts[:] = state["counts"]
         self._remember(state)
+        self._engine.refresh()
         for name, learner in self._learners.items():
             learner.restore({part: state[f"{name}/{part}"] for part in learner.state()})
 

@@ -84,6 +84,8 @@ class Signal:
 
 
 _NOWHERE = Signal(-1, 0)
+#: Kinds whose synaptic variables take up spikes where they lie.
+_SYNAPTIC = frozenset({"ExpLIF", "AlphaLIF", "CondLIF", "AdEx"})
 
 
 @dataclass
@@ -168,7 +170,13 @@ class _Lowering:
         }
         self.holding = {name for name, steps in self.delay_steps.items() if steps.min() >= 1}
         self.lags = {name: self._lag(wire) for name, wire in self.out.projections.items()}
-        self.holding |= {name for name, lag in self.lags.items() if lag >= 1}
+        #: Projections onto synaptic variables: they act after the layer's own step.
+        self.late = {
+            name
+            for name, wire in self.out.projections.items()
+            if wire.layer.kind in _SYNAPTIC and wire.receptor != "input"
+        }
+        self.holding |= {name for name, lag in self.lags.items() if lag >= 1} | self.late
         self.arrived: dict[str, int] = {}
         self.steps: dict[str, Step] = {}
         self.rings: dict[str, int] = {}
@@ -180,10 +188,13 @@ class _Lowering:
         for name in order:
             self._place(name)
         for name, lag in self.lags.items():
-            if lag >= 1:
+            if lag >= 1 and name not in self.late:
                 self._project(name)
         for name in order:
             self._evaluate(name)
+        for name in self.lags:
+            if name in self.late:
+                self._project(name)
         for name in order:
             if name in self.delay_steps and name in self.holding:
                 self._write_delay(name)
@@ -254,7 +265,7 @@ class _Lowering:
             case Neurons():
                 self._step_neurons(node, self._gather(name), y)
             case Projection():
-                if self.lags[name] == 0:
+                if self.lags[name] == 0 and name not in self.late:
                     self._project(name)
             case Linear():
                 self._multiply(node, self._gather(name), y)
@@ -383,7 +394,8 @@ class _Lowering:
         position = {name: k for k, name in enumerate(order)}
         for name, wire in self.out.projections.items():
             at, layer = position[name], wire.layer.name
-            if self.lags[name] == 0 and not position[wire.source] < at < position[layer]:
+            in_order = position[wire.source] < at < position[layer]
+            if self.lags[name] == 0 and not in_order and name not in self.late:
                 self.lags[name] = 1
             self._make_ring(wire.source).depth = max(
                 self.lags[name] + 1, self._make_ring(wire.source).depth
@@ -444,6 +456,7 @@ class _Lowering:
             arrived=arrived,
             layer=number,
             fired=out.fired,
+            wait=out.values.add(np.zeros(node.size)) if population.waits else -1,
         )
         out.emit("fired", n=node.size, y=y.at, y_list=y.list_id, layer=number, fired=out.fired)
         out.layers += 1

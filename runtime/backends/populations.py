@@ -28,6 +28,7 @@ class Population:
     Attributes:
         model: a name of `reflexarc.ext.clocked.MODELS`.
         rows: parameter rows, each of shape (size,).
+        waits: whether neurons are held after a spike.
         state: first values of the state variables, each of shape (size,); voltage first.
         substeps: how often the equations are integrated in a step.
     """
@@ -35,6 +36,7 @@ class Population:
     model: str
     rows: Sequence[FloatArray]
     state: Sequence[FloatArray]
+    waits: bool
     substeps: int = 1
 
     def constants(self) -> tuple[FloatArray, bool]:
@@ -48,16 +50,14 @@ def nir_population(node: Neurons, step: Step, v0: FloatArray, dt_s: float) -> Po
     """A spiking layer of NIR that is reset to a value, under the dialect that gave `step`."""
     assert step.limit is not None
     assert step.reset is not None
-    rows, state = [step.a, step.g, step.c, step.limit, step.reset], [v0]
-    if step.a_syn is not None and step.g_syn is not None:
-        rows += [step.a_syn, step.g_syn]
-        state.append(np.zeros(node.size))
-    model = "lif" if step.a_syn is None else "cuba_lif"
-    if is_refractory(node):
-        rows.append(refractory_steps(node, dt_s))
-        state.append(np.zeros(node.size))
-        model += "_waits"
-    return Population(model=model, rows=rows, state=state)
+    waits = is_refractory(node)
+    pause = refractory_steps(node, dt_s) if waits else np.zeros(node.size)
+    rows, state = [step.a, step.g, step.c, step.limit, step.reset, pause], [v0]
+    if step.a_syn is None or step.g_syn is None:
+        return Population(model="lif", rows=rows, state=state, waits=waits)
+    rows += [step.a_syn, step.g_syn]
+    state.append(np.zeros(node.size))
+    return Population(model="cuba_lif", rows=rows, state=state, waits=waits)
 
 
 def own_population(node: Neurons, dt_s: float, v0: FloatArray | None) -> Population:
@@ -105,21 +105,20 @@ def _leaky(node: Neurons, dt_s: float) -> list[FloatArray]:
 
 
 def _alif(node: Neurons, dt_s: float, v0: FloatArray) -> Population:
-    p, zero = node.parameters, np.zeros(node.size)
+    p = node.parameters
     rows = [*_leaky(node, dt_s), np.exp(-dt_s / p["tau_threshold"]), p["threshold_jump"]]
-    return Population(model="ALIF", rows=rows, state=[v0, zero, zero])
+    return _population(node, rows, [v0, np.zeros(node.size)])
 
 
 def _delta_lif(node: Neurons, dt_s: float, v0: FloatArray) -> Population:
-    state = [v0, np.zeros(node.size)]
-    return Population(model="DeltaLIF", rows=_leaky(node, dt_s), state=state)
+    return _population(node, _leaky(node, dt_s), [v0])
 
 
 def _exp_lif(node: Neurons, dt_s: float, v0: FloatArray) -> Population:
-    rows, zero = _leaky(node, dt_s), np.zeros(node.size)
+    rows = _leaky(node, dt_s)
     for tau_s in _synapses(node):
         rows += [np.exp(-dt_s / tau_s), _onto_membrane(node, tau_s, dt_s)]
-    return Population(model="ExpLIF", rows=rows, state=[v0, zero, zero, zero])
+    return _population(node, rows, [v0])
 
 
 def _alpha_lif(node: Neurons, dt_s: float, v0: FloatArray) -> Population:
@@ -128,16 +127,15 @@ def _alpha_lif(node: Neurons, dt_s: float, v0: FloatArray) -> Population:
         decay = np.exp(-dt_s / tau_s)
         rows += [
             decay,
-            dt_s * decay,
-            _slope_onto_membrane(node, tau_s, dt_s),
+            dt_s * decay * (e / tau_s),
+            _rise_onto_membrane(node, tau_s, dt_s) * (e / tau_s),
             _onto_membrane(node, tau_s, dt_s),
-            e / tau_s,
         ]
-    return Population(model="AlphaLIF", rows=rows, state=[v0, *[zero] * 5])
+    return _population(node, rows, [v0, zero, zero])
 
 
 def _cond_lif(node: Neurons, dt_s: float, v0: FloatArray) -> Population:
-    p, zero = node.parameters, np.zeros(node.size)
+    p = node.parameters
     rows = [
         1.0 / p["c"],
         p["g_leak"] / p["c"],
@@ -150,11 +148,11 @@ def _cond_lif(node: Neurons, dt_s: float, v0: FloatArray) -> Population:
         p["e_inhibitory"],
         *(np.exp(-0.5 * dt_s / tau_s) for tau_s in _synapses(node)),
     ]
-    return Population(model="CondLIF", rows=rows, state=[v0, zero, zero, zero])
+    return _population(node, rows, [v0])
 
 
 def _adex(node: Neurons, dt_s: float, v0: FloatArray) -> Population:
-    p, zero = node.parameters, np.zeros(node.size)
+    p = node.parameters
     substeps = max(1, ceil(dt_s / _SUBSTEP_S - 1e-9))
     rows = [
         1.0 / p["c"],
@@ -171,15 +169,20 @@ def _adex(node: Neurons, dt_s: float, v0: FloatArray) -> Population:
         1.0 / p["tau_w"],
         *(np.exp(-0.5 * dt_s / substeps / tau_s) for tau_s in _synapses(node)),
     ]
-    return Population(
-        model="AdEx", rows=rows, state=[v0, zero, zero, zero, zero], substeps=substeps
-    )
+    state = [v0, np.zeros(node.size)]
+    return Population(model="AdEx", rows=rows, state=state, waits=True, substeps=substeps)
 
 
 def _izhikevich(node: Neurons, dt_s: float, v0: FloatArray) -> Population:
     p = node.parameters
     rows = [p[name] for name in ("a", "b", "c", "d", "v_peak", "i_offset")]
-    return Population(model="Izhikevich", rows=rows, state=[v0, p["b"] * v0])
+    return _population(node, rows, [v0, p["b"] * v0])
+
+
+def _population(
+    node: Neurons, rows: Sequence[FloatArray], state: Sequence[FloatArray]
+) -> Population:
+    return Population(model=node.kind, rows=rows, state=state, waits=is_refractory(node))
 
 
 def _synapses(node: Neurons) -> tuple[FloatArray, FloatArray]:
@@ -194,7 +197,7 @@ def _onto_membrane(node: Neurons, tau_syn_s: FloatArray, dt_s: float) -> FloatAr
     return node.parameters["r"] * (dt_s / tau_s) * np.exp(-dt_s / tau_s) * mean
 
 
-def _slope_onto_membrane(node: Neurons, tau_syn_s: FloatArray, dt_s: float) -> FloatArray:
+def _rise_onto_membrane(node: Neurons, tau_syn_s: FloatArray, dt_s: float) -> FloatArray:
     """What a current t exp(-t / tau_syn) adds to v in a step."""
     tau_s = node.parameters["tau_mem"]
     x = dt_s * (1.0 / tau_s - 1.0 / tau_syn_s)
