@@ -17,8 +17,8 @@ ENTRIES = json.loads((Path(__file__).parent / "goldens.json").read_text())["entr
 CLOCKED = [entry for entry in ENTRIES if not entry["exact"]]
 
 #: Largest error of a voltage, mV. The linear kinds are integrated exactly, and Izhikevich's by the
-#: same formula: rounding is left, of float64 (1e-9), or of the float32 synaptic variables, each step
-#: of which errs by 6e-8 of what moves v by some 10 mV. A Runge-Kutta step h of CondLIF errs by
+#: same formula: rounding is left, of float64 (1e-9), or of the float32 synaptic variables, each
+#: step of which errs by 6e-8 of what moves v by some 10 mV. A Runge-Kutta step h of CondLIF errs by
 #: (h / tau)^5 of some 10 mV.
 SYNAPTIC = {"ExpLIF", "AlphaLIF", "CondLIF", "AdEx"}
 
