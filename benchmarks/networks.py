@@ -9,12 +9,23 @@ Sources: Vogels & Abbott, J. Neurosci. 25 (2005) 10786, as in Brette et al., J. 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
-from reflexarc.runtime.network import Input, Network, Neurons, Node, Output, Projection
+from reflexarc import (
+    Builder,
+    CondLIF,
+    DeltaLIF,
+    ExpLIF,
+    FixedIndegree,
+    FixedOutdegree,
+    Network,
+    Normal,
+    Population,
+    Uniform,
+)
+from reflexarc.runtime.neurons import NeuronModel
+from reflexarc.runtime.plasticity import PairStdp, Rule
 
 Spec: TypeAlias = dict[str, Any]
 MS = 1e-3
@@ -100,116 +111,67 @@ def spec(net: str, n: int, k: int, dt_ms: float, seed: int = 1) -> Spec:
     return {**values, "stdp": net.endswith("stdp")}
 
 
-def neurons(spec: Spec) -> Neurons:
-    """All neurons of `spec` as one layer, the excitatory first."""
+def neurons(values: Spec) -> NeuronModel:
+    """The kind of neuron that `values` describe."""
     leaky = {
-        "v_leak": spec["E_L"],
-        "v_threshold": spec["V_th"],
-        "v_reset": spec["V_reset"],
-        "refractory": spec["t_ref"] * MS,
-        "i_offset": spec["I_e"],
+        "v_leak": values["E_L"],
+        "v_threshold": values["V_th"],
+        "v_reset": values["V_reset"],
+        "refractory_s": values["t_ref"] * MS,
+        "i_offset": values["I_e"],
     }
-    if spec["model"] != "delta":
-        leaky |= {"tau_excitatory": spec["tau_e"] * MS, "tau_inhibitory": spec["tau_i"] * MS}
-    tau, r = spec["tau_m"] * MS, spec["tau_m"] / spec["C"]
-    if spec["model"] == "exp_cur":
-        kind, values = "ExpLIF", {"tau_mem": tau, "r": r, **leaky}
-    elif spec["model"] == "delta":
-        kind, values = "DeltaLIF", {"tau": tau, "r": r, **leaky}
+    membrane = {"r": values["tau_m"] / values["C"], **leaky}
+    if values["model"] == "delta":
+        return DeltaLIF(tau_s=values["tau_m"] * MS, **membrane)
+    synapses = {
+        "tau_excitatory_s": values["tau_e"] * MS,
+        "tau_inhibitory_s": values["tau_i"] * MS,
+    }
+    if values["model"] == "exp_cur":
+        return ExpLIF(tau_mem_s=values["tau_m"] * MS, **membrane, **synapses)
+    return CondLIF(
+        c=values["C"] * 1e-3,
+        g_leak=values["g_L"],
+        e_excitatory=values["E_e"],
+        e_inhibitory=values["E_i"],
+        **leaky,
+        **synapses,
+    )
+
+
+def network_of(values: Spec, *, loop: bool = False) -> Network:
+    """The network of `values`; with a port in and a port out if it is to be stepped in a loop."""
+    net = Builder(seed=values["seed"])
+    everyone = net.population(
+        "neurons", values["n"], neurons(values), initial_v=Uniform(*values["V_init"])
+    )
+    excitatory, inhibitory = everyone[: values["ne"]], everyone[values["ne"] :]
+    excite, inhibit = (values["ke"], values["w_e"]), (values["ki"], -abs(values["w_i"]))
+    delay_s = values["delay"] * MS
+    if values["stdp"]:
+        _project(net, excitatory, excitatory, *excite, name="plastic", delay_s=delay_s)
+        _project(net, excitatory, inhibitory, *excite, delay_s=delay_s)
     else:
-        reversal = {"e_excitatory": spec["E_e"], "e_inhibitory": spec["E_i"]}
-        kind, values = (
-            "CondLIF",
-            {"c": spec["C"] * 1e-3, "g_leak": spec["g_L"], **leaky, **reversal},
-        )
-    n = spec["n"]
-    parameters = {name: np.full(n, value, float) for name, value in values.items()}
-    return Neurons(name="neurons", shape=(n,), kind=kind, parameters=parameters)
-
-
-def fixed_indegree(
-    rng: np.random.Generator, name: str, sources: int, among: range, n: int, k: int, **options: Any
-) -> Projection:
-    """`k` synapses onto each of `n` neurons from any `among` the sources, repeats allowed."""
-    source = rng.integers(among.start, among.stop, n * k, dtype=np.int32)
-    return by_source(
-        name, sources, source, np.repeat(np.arange(n, dtype=np.int32), k), n, **options
-    )
-
-
-def by_source(
-    name: str,
-    sources: int,
-    source: npt.NDArray[np.int32],
-    target: npt.NDArray[np.int32],
-    n: int,
-    *,
-    weight: float,
-    delay_ms: float,
-    receptor: str,
-) -> Projection:
-    """A projection from pairs of source and target, whose targets ascend."""
-    return Projection(
-        name=name,
-        shape=(n,),
-        sources=sources,
-        rows=np.concatenate([[0], np.cumsum(np.bincount(source, minlength=sources))]),
-        targets=target[np.argsort(source, kind="stable")],
-        weight=np.full(len(target), weight, np.float32),
-        delay_s=delay_ms * MS,
-        receptor=receptor,
-    )
-
-
-def recurrence(rng: np.random.Generator, spec: Spec) -> list[Projection]:
-    """Excitation and inhibition of all neurons by all."""
-    jump = spec["model"] == "delta"
-    projections = []
-    for letter, receptor, among in (
-        ("e", "excitatory", range(spec["ne"])),
-        ("i", "inhibitory", range(spec["ne"], spec["n"])),
-    ):
-        weight = spec[f"w_{letter}"]
-        projections.append(
-            fixed_indegree(
-                rng,
-                receptor,
-                spec["n"],
-                among,
-                spec["n"],
-                spec[f"k{letter}"],
-                weight=abs(weight) if spec["model"] == "exp_cond" else weight,
-                delay_ms=spec["delay"],
-                receptor="jump" if jump else receptor,
-            )
-        )
-    return projections
-
-
-def network_of(spec: Spec, *, loop: bool) -> Network:
-    """The network of `spec`; with a port in and a port out if it is to be stepped in a loop."""
-    rng = np.random.default_rng(spec["seed"])
-    layer = neurons(spec)
-    nodes: list[Node] = [layer, *recurrence(rng, spec)]
-    edges = [
-        pair for node in nodes[1:] for pair in (("neurons", node.name), (node.name, "neurons"))
-    ]
+        _project(net, excitatory, everyone, *excite, delay_s=delay_s)
+    _project(net, inhibitory, everyone, *inhibit, delay_s=delay_s)
     if loop:
-        lines, fan_out = spec["n_in"], spec["k_in"]
-        target = rng.integers(0, spec["n"], (lines, fan_out), dtype=np.int32)
-        target.sort(axis=1)
-        source = np.repeat(np.arange(lines, dtype=np.int32), fan_out)
-        drive = {"weight": spec["w_in"], "delay_ms": 0.0, "receptor": "excitatory"}
-        nodes += [
-            Input(name="lines", shape=(lines,)),
-            by_source("drive", lines, source, target.ravel(), spec["n"], **drive),
-            Output(name="out", shape=(spec["n"],)),
-        ]
-        edges += [("lines", "drive"), ("drive", "neurons"), ("neurons", "out")]
-    return Network(
-        nodes={node.name: node for node in nodes},
-        edges=tuple(edges),
-        mode="clocked",
-        dt_s=spec["dt"] * MS,
-        initial_v={"neurons": rng.uniform(*spec["V_init"], spec["n"])},
-    )
+        lines = net.input("lines", values["n_in"])
+        pattern = FixedOutdegree(values["k_in"], allow_multiple=True)
+        net.project(lines, everyone, pattern, weight=values["w_in"])
+        net.output("out", everyone)
+    network = net.build(mode="clocked", dt_s=values["dt"] * MS)
+    return replace(network, plasticity=stdp(values)) if values["stdp"] else network
+
+
+def _project(
+    net: Builder, source: Population, target: Population, degree: int, weight: float, **options: Any
+) -> None:
+    """`degree` synapses onto every target, repeats allowed, each with a weight of its own."""
+    pattern = FixedIndegree(degree, allow_self=True, allow_multiple=True)
+    net.project(source, target, pattern, weight=Normal(weight, 0.0), **options)
+
+
+def stdp(values: Spec) -> dict[str, Rule]:
+    """The rule of the plastic projection, that of the peers."""
+    step = 1e-4 * values["w_e"]
+    return {"plastic": PairStdp(a_plus=step, a_minus=step, w_max=3 * values["w_e"])}

@@ -496,7 +496,7 @@ cdef int64_t generate(const Op *op, const Machine *m) noexcept nogil:
     clear_list(op, a)
     for i in range(op.n):
         if op.variant == POISSON:
-            k = poisson_count(uniform_at(seed, m.step, i), p[op.n + i], p[i])
+            k = poisson_count(uniform_at(seed, m.step, i), p[i], p[op.n + i])
         else:
             k = regular_count(p[i], p[op.n + i], m.step)
         if k:

@@ -381,7 +381,7 @@ class _Lowering:
         self.out.emit(kind, n=steps.size, m=depth, state=self.rings[name], **fields)
 
     def _shows_one(self, name: str) -> bool:
-        """Whether an Output passes on the spikes of a single node: it needs no values of its own."""
+        """Whether an Output passes on the spikes of one node: it needs no values of its own."""
         sources = self.sources[name]
         return len(sources) == 1 and self.network.is_spiking(sources[0])
 
