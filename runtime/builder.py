@@ -279,6 +279,7 @@ class Builder:
             dt_s=dt_s,
             initial_v=dict(self._initial_v),
             plasticity=dict(self._plasticity),
+            seed=self._seed,
         )
 
     # Nodes.

@@ -90,7 +90,8 @@ class Document:
             return model.model_validate(data)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            self.fail((*at, *_key_path(first["loc"], data)), explain(first))
+            loc = (*first["loc"], *_tag(first))
+            self.fail((*at, *_key_path(loc, data)), explain(first))
 
 
 def _key_path(loc: tuple[str | int, ...], data: Any) -> tuple[str | int, ...]:
@@ -107,11 +108,19 @@ def _key_path(loc: tuple[str | int, ...], data: Any) -> tuple[str | int, ...]:
     return tuple(path)
 
 
+def _tag(error: Any) -> tuple[str, ...]:
+    """The key that chooses between the members of a union, where the complaint is of it."""
+    tagged = error["type"] in ("union_tag_invalid", "union_tag_not_found")
+    return (str(error["ctx"]["discriminator"]).strip("'"),) if tagged else ()
+
+
 def explain(error: Any) -> str:
     """One pydantic error as one line that says what is wrong and what is allowed."""
     kind, message = error["type"], str(error["msg"])
     message = message.removeprefix("Value error, ").replace("\n", " ")
-    if kind == "missing":
+    if kind == "union_tag_invalid":
+        return f"'{error['ctx']['tag']}' is not known; use one of {error['ctx']['expected_tags']}"
+    if kind in ("missing", "union_tag_not_found"):
         return "required key is missing"
     if kind == "extra_forbidden":
         return "unknown key; remove it or correct its spelling"
