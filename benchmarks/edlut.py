@@ -45,7 +45,9 @@ def cerebellum() -> Network:
     purkinje = net.population("purkinje", 600, cell, initial_v=Uniform(-70.0, -60.0))
     nuclei = net.population("nuclei", 600, cell, initial_v=Uniform(-70.0, -60.0))
     net.project(mossy, granule, FixedIndegree(4), weight=1.9)
-    parallel = net.project(granule, purkinje, AllToAll(), weight=Normal(0.005, 0.0005), delay_s=1e-3)
+    parallel = net.project(
+        granule, purkinje, AllToAll(), weight=Normal(0.005, 0.0005), delay_s=1e-3
+    )
     net.project(climbing, purkinje, OneToOne(), weight=40.0, delay_s=1e-3)
     net.project(mossy, nuclei, AllToAll(), weight=0.06)
     net.project(climbing, nuclei, OneToOne(), weight=5.0, delay_s=1e-3)
