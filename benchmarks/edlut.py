@@ -39,15 +39,17 @@ def cerebellum() -> Network:
     """The network."""
     net = Builder(seed=1)
     cell = CondLIF(v_leak=-70.0, v_reset=-70.0, refractory_s=1e-3)
-    mossy = net.population("mossy", 240, Poisson(rate_hz=20.0))
+    mossy = net.population("mossy", 240, Poisson(rate_hz=60.0))
     climbing = net.population("climbing", 600, Poisson(rate_hz=1.0))
     granule = net.population("granule", 60_000, cell, initial_v=Uniform(-70.0, -60.0))
     purkinje = net.population("purkinje", 600, cell, initial_v=Uniform(-70.0, -60.0))
     nuclei = net.population("nuclei", 600, cell, initial_v=Uniform(-70.0, -60.0))
-    net.project(mossy, granule, FixedIndegree(4), weight=16.0)
-    parallel = net.project(granule, purkinje, AllToAll(), weight=Normal(0.01, 0.001), delay_s=1e-3)
+    net.project(mossy, granule, FixedIndegree(4), weight=1.9)
+    parallel = net.project(
+        granule, purkinje, AllToAll(), weight=Normal(0.005, 0.0005), delay_s=1e-3
+    )
     net.project(climbing, purkinje, OneToOne(), weight=40.0, delay_s=1e-3)
-    net.project(mossy, nuclei, AllToAll(), weight=0.2)
+    net.project(mossy, nuclei, AllToAll(), weight=0.06)
     net.project(climbing, nuclei, OneToOne(), weight=5.0, delay_s=1e-3)
     net.project(purkinje, nuclei, OneToOne(), weight=-5.0, delay_s=1e-3)
     net.output("out", nuclei)

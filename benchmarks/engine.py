@@ -16,6 +16,7 @@ import json
 import os
 import statistics
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from peers import Bench, Result
@@ -41,6 +42,14 @@ def delivery_share(bench: Bench) -> Result:
         "10k": bench.ours("delivery.py", "--n", 10_000, "--steps", 500),
         "100k": bench.ours("delivery.py", "--n", 100_000, "--steps", 50),
     }
+
+
+@cache
+def exact_mode(bench: Bench) -> Result:
+    """Both figures of the exact engine."""
+    nest = bench.pythons.get("nest")
+    options = ["--nest", nest, "--harness", bench.harness] if nest else []
+    return bench.ours("exact.py", "--repeat", bench.repeat, *options)
 
 
 def bytes_per_synapse(bench: Bench) -> Result:
@@ -83,6 +92,8 @@ FIGURES: dict[str, Callable[[Bench], Result]] = {
     "brunel_40k": by_itself("brunel", "mev_s", LARGE, 100),
     "brunel_10k_stdp": by_itself("brunel_stdp", "mev_s", BRUNEL, 100),
     "brunel_40k_stdp": by_itself("brunel_stdp", "mev_s", LARGE, 50),
+    "silent_cost": lambda bench: exact_mode(bench)["silent_cost"],
+    "exact_events": lambda bench: exact_mode(bench)["exact_events"],
     "bytes_per_synapse": bytes_per_synapse,
     "edlut_size": lambda bench: bench.ours("edlut.py"),
     "million": lambda bench: bench.ours("million.py"),
