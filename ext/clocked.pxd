@@ -16,6 +16,9 @@ cdef enum Kind:
     DELAY_WRITE   # write x into the ring
     LOG           # note the spikes of an output port
     PES           # learn
+    CONV          # y = (bias + x scattered through the taps) / divisor
+    SCALE         # y = x * row
+    THRESHOLD     # y = 1 where x is above row
 
 cdef enum Storage:
     SPARSE32      # compressed rows by source, weights float32 (lossless)
@@ -46,6 +49,20 @@ cdef struct Op:
     int64_t weights    # in weights32, weights64 or values, by variant
     int64_t rows       # start of each source's row, in rows
     int64_t targets    # target of each weight, or delay of each element, in targets
+
+# The geometry of a CONV over two axes (one of them may have the length 1), at `rows` in rows.
+# Behind it, for each axis, where each input coordinate's hits begin; a hit is a pair (tap, output
+# coordinate) in targets. Weights are ordered by channel in, taps, channel out of the group.
+cdef struct Conv:
+    int64_t channels_in     # of one group
+    int64_t channels_out    # of one group
+    int64_t in_y
+    int64_t in_x
+    int64_t out_y
+    int64_t out_x
+    int64_t taps_x
+    int64_t taps            # of both axes together
+    int64_t divisor
 
 # What an operation works on.
 cdef struct Arrays:

@@ -44,6 +44,7 @@ class Dialect:
         ignores_r: kinds whose r is taken as 1.
         unit_if: IF and I add their input as it is, not r dt times it.
         bias_at_t0: the bias of an Affine that closes a cycle acts in the first step.
+        drops_recurrent_bias: the bias of an Affine that leads a layer back onto itself is left out.
         output_shift_steps: the simulator reports everything this many steps later.
     """
 
@@ -58,6 +59,7 @@ class Dialect:
     ignores_r: Kinds = field(default_factory=frozenset)
     unit_if: bool = False
     bias_at_t0: bool = True
+    drops_recurrent_bias: bool = False
     output_shift_steps: int = 0
 
     def ignored(self, neurons: Neurons) -> list[str]:
@@ -91,6 +93,9 @@ DIALECTS: dict[str, Dialect] = {
     # Its own Braille output lets the recurrent bias wait a step, whatever DIALECTS.json says.
     "spikingjelly": replace(_EULER, fires_at_threshold=True, initial_v="reset", bias_at_t0=False),
     "lava_float": replace(_EULER, output_shift_steps=1),
+    # Nengo's LIF.step with tau_ref 0: what its correction within the step takes off after a spike
+    # is clipped to nothing. https://github.com/nengo/nengo/blob/main/nengo/neurons.py
+    "nengo_lif": Dialect(decay="exponential"),
     "sinabs": Dialect(
         decay="exponential",
         gain="unit",
@@ -105,6 +110,7 @@ DIALECTS: dict[str, Dialect] = {
         inject_before_decay=True,
         fires_at_threshold=True,
         reset="subtract_each",
+        drops_recurrent_bias=True,
     ),
 }
 

@@ -15,6 +15,7 @@ from reflexarc.runtime.config import Document, Strict, read_yaml
 from reflexarc.runtime.dialect import named
 from reflexarc.runtime.errors import ConfigError, UnsupportedError
 from reflexarc.runtime.network import Delay, FloatArray, Linear, Mode, Network, Neurons, Node
+from reflexarc.runtime.nirgraph import warn_of_loose_ends
 from reflexarc.runtime.plasticity import Rule
 
 _SECONDS: Mapping[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
@@ -59,7 +60,7 @@ def load(
         MissingFileError: there is no such file.
         GraphError: the graph is malformed; names file, node and parameter.
         ConfigError: a wrong key or value; names file, line and key, or the argument.
-        UnsupportedError: a node type or dialect that this release does not run.
+        UnsupportedError: an unknown dialect.
     """
     given = {
         "spike_area": spike_area,
@@ -100,7 +101,7 @@ def _attach(network: Network, document: Document) -> Network:
     for name, rule in sidecar.plasticity.items():
         _check_rule(network, name, rule, document)
     unit_s = _SECONDS[sidecar.time_unit]
-    return replace(
+    attached = replace(
         network,
         nodes={name: _in_seconds(node, unit_s) for name, node in network.nodes.items()},
         spike_area=sidecar.spike_area,
@@ -113,6 +114,8 @@ def _attach(network: Network, document: Document) -> Network:
         },
         plasticity=sidecar.plasticity,
     )
+    warn_of_loose_ends(attached)
+    return attached
 
 
 def _check_rule(network: Network, name: str, rule: Rule, document: Document) -> None:

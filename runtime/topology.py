@@ -1,10 +1,10 @@
-"""The order in which the nodes of a network are evaluated within one clock step."""
+"""Which nodes of a network are evaluated first within one clock step, and which lead back."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from reflexarc.runtime.network import Network
+from reflexarc.runtime.network import Network, Neurons
 
 
 def evaluation_order(network: Network, holding: Collection[str] = ()) -> list[str]:
@@ -27,6 +27,32 @@ def evaluation_order(network: Network, holding: Collection[str] = ()) -> list[st
             seen.add(root)
             _visit(root, after, seen, finished)
     return finished[::-1]
+
+
+def recurrent_onto_one_layer(network: Network) -> frozenset[str]:
+    """Names of the nodes that stand between a layer of neurons and itself, no other between."""
+    after: dict[str, list[str]] = {name: [] for name in network.nodes}
+    before: dict[str, list[str]] = {name: [] for name in network.nodes}
+    for source, target in network.edges:
+        after[source].append(target)
+        before[target].append(source)
+    found: set[str] = set()
+    for node in network.nodes.values():
+        if isinstance(node, Neurons):
+            found |= _between(node.name, after, network) & _between(node.name, before, network)
+    return frozenset(found)
+
+
+def _between(layer: str, following: dict[str, list[str]], network: Network) -> set[str]:
+    """Nodes other than neurons that `layer` leads to through nothing but such nodes."""
+    seen: set[str] = set()
+    pending = [layer]
+    while pending:
+        for name in following[pending.pop()]:
+            if name not in seen and not isinstance(network.nodes[name], Neurons):
+                seen.add(name)
+                pending.append(name)
+    return seen
 
 
 def _visit(root: str, after: dict[str, list[str]], seen: set[str], finished: list[str]) -> None:

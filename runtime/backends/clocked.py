@@ -25,7 +25,8 @@ from reflexarc.runtime.batch import SPIKE, Array
 from reflexarc.runtime.dialect import DIALECTS, Dialect, named
 from reflexarc.runtime.drive import Run, Spikes
 from reflexarc.runtime.errors import ConfigError
-from reflexarc.runtime.network import NIR_PARAMETERS, FloatArray, Linear, Network
+from reflexarc.runtime.network import FloatArray, Linear, Network
+from reflexarc.runtime.nirnode import TYPES
 
 #: Room for spikes that leave during one call of the engine, unless one step needs more.
 _LOG_ENTRIES = 65_536
@@ -40,10 +41,9 @@ class ClockedBackend(Backend):
 
     def capabilities(self) -> Capabilities:
         """Every node of this release, graded edges, PES, all dialects."""
-        nodes = {"Input", "Output", "Linear", "Affine", "Delay", *NIR_PARAMETERS}
         return Capabilities(
             mode="clocked",
-            nodes=frozenset(nodes),
+            nodes=frozenset(TYPES),
             rules=frozenset({"pes"}),
             dialects=frozenset(DIALECTS),
             graded=True,

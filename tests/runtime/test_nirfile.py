@@ -17,7 +17,6 @@ from reflexarc.runtime.errors import (
     GraphError,
     MissingFileError,
     ReflexarcError,
-    UnsupportedError,
 )
 from reflexarc.runtime.network import Delay, Input, Linear, Network, Neurons, Output
 
@@ -203,14 +202,9 @@ def test_a_negative_delay_is_refused(tmp_path):
 
 
 def test_a_size_that_nobody_tells_is_refused(tmp_path):
+    nodes = {"n": {"type": "I", "r": 1.0}, "m": {"type": "I", "r": 1.0}}
     with pytest.raises(GraphError, match="node 'n': all parameters are scalars"):
-        read(tmp_path, {"n": {"type": "I", "r": 1.0}}, np.empty((0, 2), object))
-
-
-@pytest.mark.parametrize("kind", ["Conv2d", "Flatten", "Threshold", "NIRGraph", "Scale"])
-def test_other_types_are_refused_by_name(tmp_path, kind):
-    with pytest.raises(UnsupportedError, match=f"node 'w': {kind} comes with the next release"):
-        read(tmp_path, chain(w__type=kind))
+        read(tmp_path, nodes, [("n", "m")])
 
 
 @pytest.mark.parametrize("missing", ["node", "node/nodes", "node/edges"])
