@@ -33,6 +33,7 @@ cdef enum Reset:
     SUBTRACT
     SUBTRACT_EACH
     SUBTRACT_LATE
+    TO_VALUE_RECTIFIED   # and v no lower than 0
 
 # All fields are int64, so that a NumPy table of them is this struct. -1 stands for absent.
 cdef struct Op:

@@ -32,6 +32,7 @@ STORAGES = {
 RESETS = {
     "graded": GRADED, "v_reset": TO_VALUE, "subtract": SUBTRACT,
     "subtract_each": SUBTRACT_EACH, "subtract_late": SUBTRACT_LATE,
+    "v_reset_rectified": TO_VALUE_RECTIFIED,
 }
 
 ctypedef fused weight_t:
@@ -204,6 +205,12 @@ cdef void reset_to(int64_t n, double *v, const double *y, const double *reset) n
         v[i] = reset[i] if y[i] != 0.0 else v[i]
 
 
+cdef void rectify(int64_t n, double *v) noexcept nogil:
+    cdef int64_t i
+    for i in range(n):
+        v[i] = 0.0 if v[i] < 0.0 else v[i]
+
+
 cdef void subtract(int64_t n, double *v, const double *y, const double *by) noexcept nogil:
     cdef int64_t i
     for i in range(n):
@@ -268,6 +275,9 @@ cdef int64_t neurons(const Op *op, const Arrays *a) noexcept nogil:
         mark_above(n, y, v, limit)
         if op.variant == TO_VALUE:
             reset_to(n, v, y, p + 5 * n)
+        elif op.variant == TO_VALUE_RECTIFIED:
+            reset_to(n, v, y, p + 5 * n)
+            rectify(n, v)
         else:
             subtract(n, v, y, p + 4 * n)
     events = a.events + a.starts[op.y_list]

@@ -38,6 +38,9 @@ class Dialect:
         reset: to `v_reset`; `subtract` v_threshold once; `subtract_each`, as often as it fits,
             with as many spikes; `subtract_late`, where the threshold test sees the threshold
             taken away a second time if v still stood above it after the last step.
+        euler_synapse: the decay of the synapse is euler, whatever `decay` is.
+        leaking_synapse: the current of a synapse begins at v_leak and leaks towards it.
+        rectifies: v below 0 becomes 0 after every step of a spiking layer; needs reset to v_reset.
         clips_if: IF neurons go no lower than -v_threshold.
         initial_v: 0, v_leak or v_reset.
         resets_to_zero: v_reset of the graph is ignored.
@@ -53,6 +56,9 @@ class Dialect:
     inject_before_decay: bool = False
     fires_at_threshold: bool = False
     reset: Literal["v_reset", "subtract", "subtract_each", "subtract_late"] = "v_reset"
+    euler_synapse: bool = False
+    leaking_synapse: bool = False
+    rectifies: bool = False
     clips_if: bool = False
     initial_v: Literal["zero", "leak", "reset"] = "zero"
     resets_to_zero: bool = False
@@ -80,6 +86,7 @@ _NORSE = Dialect(
     ignores_r=frozenset({"LIF", "LI", "IF"}),
     unit_if=True,
     bias_at_t0=False,
+    leaking_synapse=True,
 )
 
 DIALECTS: dict[str, Dialect] = {
@@ -96,6 +103,15 @@ DIALECTS: dict[str, Dialect] = {
     # Nengo's LIF.step with tau_ref 0: what its correction within the step takes off after a spike
     # is clipped to nothing. https://github.com/nengo/nengo/blob/main/nengo/neurons.py
     "nengo_lif": Dialect(decay="exponential"),
+    # The same as the importer of the NIR paper runs it (paper/03_rnn/nir_to_nengo.py): before the
+    # LIF, whose min_voltage is 0, a Lowpass made to decay like euler.
+    "nengo_2023": Dialect(
+        decay="exponential",
+        euler_synapse=True,
+        rectifies=True,
+        resets_to_zero=True,
+        output_shift_steps=1,
+    ),
     "sinabs": Dialect(
         decay="exponential",
         gain="unit",
@@ -154,13 +170,17 @@ def discretise(neurons: Neurons, dialect: Dialect, dt_s: float) -> Step:
         a, g = _decay(p["tau" if "tau" in p else "tau_mem"], r, dialect, dt_s)
     a_syn = g_syn = None
     if "tau_syn" in p:
-        a_syn, g_syn = _decay(p["tau_syn"], p["w_in"], dialect, dt_s)
+        synapse = replace(dialect, decay="euler") if dialect.euler_synapse else dialect
+        a_syn, g_syn = _decay(p["tau_syn"], p["w_in"], synapse, dt_s)
         if dialect.inject_before_decay:
             g_syn = a_syn * g_syn
     leak = p.get("v_leak", zero)
+    rest = (1.0 - a) * leak
+    if a_syn is not None and dialect.leaking_synapse:
+        rest = rest + g * leak  # of the current, whose excess over v_leak is what we keep
     reset = zero if dialect.resets_to_zero else p.get("v_reset", zero)
     v0 = {"zero": zero, "leak": leak, "reset": reset}[dialect.initial_v]
-    step = Step(a=a, g=g, c=(1.0 - a) * leak, v0=v0, a_syn=a_syn, g_syn=g_syn)
+    step = Step(a=a, g=g, c=rest, v0=v0, a_syn=a_syn, g_syn=g_syn)
     if not neurons.spiking:
         return step
     threshold = p["v_threshold"]

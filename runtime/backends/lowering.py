@@ -281,7 +281,7 @@ class _Lowering:
             rows += [step.a_syn, step.g_syn]
         self.out.emit(
             "neurons",
-            variant=RESETS[self.dialect.reset if node.spiking else "graded"],
+            variant=RESETS[self._reset(node)],
             n=node.size,
             m=0 if step.a_syn is None else node.size,
             x=x.at,
@@ -290,6 +290,11 @@ class _Lowering:
             state=self.out.voltages[node.name].start,
             params=self.out.constants.add(np.concatenate(rows)),
         )
+
+    def _reset(self, node: Neurons) -> str:
+        if not node.spiking:
+            return "graded"
+        return self.dialect.reset + ("_rectified" if self.dialect.rectifies else "")
 
     def _reset_row(self, node: Neurons, step: Step) -> FloatArray:
         """What v is set to, or (spikes as often as they fit) may not go below."""
