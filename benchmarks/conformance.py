@@ -363,7 +363,7 @@ def results(material: Path) -> Iterator[dict[str, Any]]:
         row = {key: value for key, value in asdict(item).items() if key != "measure"}
         try:
             figure = item.measure()
-            within = None if item.allowed is None else figure <= item.allowed
+            within = None if item.allowed is None else bool(figure <= item.allowed)
             yield {**row, "figure": figure, "ok": within}
         except reflexarc.UnsupportedError as error:
             yield {**row, "figure": None, "ok": None, "reason": str(error)}

@@ -206,14 +206,19 @@ def random_graph(rng, scale):
         return path[1:-1]
 
     # A Delay holds what came before: a cycle through one is closed in the Delay, not by an edge.
-    late = rng.random() < 0.5
-    before_one = link("in.a", "one", "a>one")
-    back = link("one", "one", "one>one")
-    before_two = link("one", "two", "one>two", (1, 4) if rng.random() < 0.5 else None)
-    before_two += link("in.b", "two", "b>two")
-    (before_one if late else back).extend(link("two", "one", "two>one", (1, 4) if late else None))
+    early, late = rng.random(2) < 0.5
+    one, back = link("in.a", "one", "a>one"), link("one", "one", "one>one")
+    two = link("one", "two", "one>two", (1, 4) if early else None) + link("in.b", "two", "b>two")
+    between = link("two", "one", "two>one", (1, 4) if late else None)
+    if late:
+        order += [*one, *between, "one", *two, "two"]
+    elif early:
+        order += [*two, "two", *between, *one, "one"]
+    else:
+        order += [*one, "one", *two, "two"]
+        back += between
     before_read = link("two", "read", "two>read")
-    order += [*before_one, "one", *before_two, "two", *before_read, "read", *back]
+    order += [*before_read, "read", *back]
     for name in ("one", "two", "read"):
         nodes[f"out {name}"] = nir.Output(np.array([sizes[name]]))
         edges.append((name, f"out {name}"))
@@ -224,7 +229,7 @@ def random_graph(rng, scale):
 
 @pytest.mark.filterwarnings("ignore:.*dialect .* ignores")
 @pytest.mark.parametrize("dialect", RULES)
-@pytest.mark.parametrize("seed", [0, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 4, 7])
 def test_random_graphs(dialect, seed, tmp_path):
     rng, rule = np.random.default_rng(seed), RULES[dialect]
     graph, order = random_graph(rng, 64 if rule["gain"] == "unit" else 4)
@@ -249,7 +254,7 @@ def test_random_graphs(dialect, seed, tmp_path):
         dt_s=DT_S,
         probes=dict.fromkeys(voltages, DT_S * np.arange(1, STEPS + 1)),
     )
-    assert expected["out one"].any()
+    assert expected["out one"].any() or expected["out two"].any()
     for name in ("out one", "out two"):
         assert np.array_equal(run.outputs[name], expected[name])
     assert run.outputs["out read"] == pytest.approx(expected["out read"], abs=1e-9)
