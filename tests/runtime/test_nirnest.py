@@ -207,9 +207,17 @@ def nested_file(path):
 def test_a_graph_that_holds_itself_in_a_file(tmp_path):
     path = nested_file(tmp_path / "g.nir")
     with h5py.File(path, "a") as file:
-        inside = file["node/nodes/g/nodes"]
-        inside["again"] = file["node/nodes/g"]
+        file["node/nodes/g/nodes/again"] = file["node/nodes/g"]
     with pytest.raises(GraphError, match="is in the file more than once"):
+        nirfile.read(path)
+
+
+def test_a_graph_that_is_in_a_file_twice(tmp_path):
+    """Thirty levels of two links each would be a thousand million nodes."""
+    path = nested_file(tmp_path / "g.nir")
+    with h5py.File(path, "a") as file:
+        file["node/nodes/h"] = file["node/nodes/g"]
+    with pytest.raises(GraphError, match="'node/nodes/h/nodes' is in the file more than once"):
         nirfile.read(path)
 
 
