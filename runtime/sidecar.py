@@ -17,9 +17,19 @@ from reflexarc.runtime.beyond import Entry, Told, check_edges, node_of, values_o
 from reflexarc.runtime.config import Document, Strict, read_yaml
 from reflexarc.runtime.dialect import named
 from reflexarc.runtime.errors import ConfigError, UnsupportedError
-from reflexarc.runtime.network import Delay, FloatArray, Linear, Mode, Network, Neurons, Node
+from reflexarc.runtime.network import (
+    Delay,
+    FloatArray,
+    Linear,
+    Mode,
+    Network,
+    Neurons,
+    Node,
+    Projection,
+)
 from reflexarc.runtime.neurons import misfit
-from reflexarc.runtime.plasticity import Rule
+from reflexarc.runtime.nirgraph import warn_of_loose_ends
+from reflexarc.runtime.plasticity import Pes, Rule
 
 _SECONDS: Mapping[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 
@@ -73,7 +83,7 @@ def load(
         MissingFileError: there is no such file.
         GraphError: the graph is malformed; names file, node and parameter.
         ConfigError: a wrong key or value; names file, line and key, or the argument.
-        UnsupportedError: a node type or dialect that this release does not run.
+        UnsupportedError: an unknown dialect.
     """
     given = {
         "spike_area": spike_area,
@@ -160,7 +170,7 @@ def _attach(
         name: node if name in sidecar.nodes else _in_seconds(node, unit_s)
         for name, node in network.nodes.items()
     }
-    return replace(
+    attached = replace(
         network,
         nodes=nodes | _with_refractory(nodes, sidecar, arrays, document),
         spike_area=sidecar.spike_area,
@@ -173,15 +183,19 @@ def _attach(
         },
         plasticity=sidecar.plasticity,
     )
+    warn_of_loose_ends(attached)
+    return attached
 
 
 def _check_rule(network: Network, name: str, rule: Rule, document: Document) -> None:
+    kind, what = (
+        (Linear, "Linear or Affine node") if isinstance(rule, Pes) else (Projection, "projection")
+    )
     node = network.nodes.get(name)
-    if not isinstance(node, Linear):
-        edges = ", ".join(n.name for n in network.nodes.values() if isinstance(n, Linear))
-        document.fail(
-            ("plasticity", name), f"no Linear or Affine node of that name; there are: {edges}"
-        )
+    if not isinstance(node, kind):
+        edges = ", ".join(n.name for n in network.nodes.values() if isinstance(n, kind))
+        document.fail(("plasticity", name), f"no {what} of that name; there are: {edges or 'none'}")
+    assert isinstance(node, Linear | Projection)
     misfit = rule.misfit(node.weight, {n.name: n.size for n in network.nodes.values()})
     if misfit:
         document.fail(("plasticity", name, misfit[0]), misfit[1])
