@@ -92,6 +92,11 @@ class ClockedProgram(Program):
         self._counts = np.zeros(len(lowered.list_starts) + 1, np.int64)
         self._inputs = {node.name: k for k, node in enumerate(network.inputs())}
         self._outputs = {node.name: lowered.signals[node.name] for node in network.outputs()}
+        #: By output port, where its values lie; None for one that spikes.
+        self._shown = [
+            (name, None if signal.spiking else signal.range)
+            for name, signal in self._outputs.items()
+        ]
         table, constants = lowered.table(), lowered.constants.finish()
         self._identity = _digest(table, constants)
         self._arrived = np.zeros(lowered.arrived + 1, np.float32)
@@ -154,14 +159,15 @@ class ClockedProgram(Program):
         """
         steps = self._steps_until(until_ns)
         self._enter(inputs, until_ns)
+        if steps <= _MOST_STEPS:
+            return self._advance(steps)
         parts = [
-            self._advance(min(_MOST_STEPS, steps - done))
-            for done in range(0, max(steps, 1), _MOST_STEPS)
+            self._advance(min(_MOST_STEPS, steps - done)) for done in range(0, steps, _MOST_STEPS)
         ]
-        return parts[0] if len(parts) == 1 else self._in_one(parts)
+        return self._in_one(parts)
 
     def _steps_until(self, until_ns: int) -> int:
-        steps, rest = divmod(until_ns - self.now_ns, self.dt_ns)
+        steps, rest = divmod(until_ns - self._engine.step * self.dt_ns, self.dt_ns)
         if rest or steps < 0:
             raise ValueError(
                 f"until_ns {until_ns} must be {self.now_ns} or later by whole steps of "
@@ -193,13 +199,13 @@ class ClockedProgram(Program):
 
     def _advance(self, steps: int) -> dict[str, Array]:
         """Run the engine; what each output port shows then."""
-        self._engine.advance(steps)
-        return {
-            name: self._engine.left(port, SPIKE)
-            if signal.spiking
-            else self._values[signal.range].copy()
-            for port, (name, signal) in enumerate(self._outputs.items())
-        }
+        engine, shown = self._engine, dict[str, Array]()
+        engine.advance(steps)
+        for port, (name, values) in enumerate(self._shown):
+            shown[name] = (
+                engine.left(port, SPIKE) if values is None else self._values[values].copy()
+            )
+        return shown
 
     def _in_one(self, parts: list[dict[str, Array]]) -> dict[str, Array]:
         """The outputs of one stretch of time from those of its parts."""
