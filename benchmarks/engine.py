@@ -31,7 +31,7 @@ def control_step(size: tuple[int, int]) -> Callable[[Bench], Result]:
     return lambda bench: {f"dt_{dt:g}_ms": bench.steps(*size, dt) for dt in (1.0, 0.1)}
 
 
-def by_itself(net: str, key: str, size: tuple[int, int], ms: float) -> Callable[[Bench], Result]:
+def by_itself(net: str, key: str, size: tuple[int, int], ms: int) -> Callable[[Bench], Result]:
     """A network without ports."""
     return lambda bench: bench.runs(net, key, *size, ms)
 
@@ -91,7 +91,7 @@ FIGURES: dict[str, Callable[[Bench], Result]] = {
     "brunel_10k": by_itself("brunel", "mev_s", BRUNEL, 200),
     "brunel_40k": by_itself("brunel", "mev_s", LARGE, 100),
     "brunel_10k_stdp": by_itself("brunel_stdp", "mev_s", BRUNEL, 100),
-    "brunel_40k_stdp": by_itself("brunel_stdp", "mev_s", LARGE, 50),
+    "brunel_40k_stdp": by_itself("brunel_stdp", "mev_s", LARGE, 100),
     "silent_cost": lambda bench: exact_mode(bench)["silent_cost"],
     "exact_events": lambda bench: exact_mode(bench)["exact_events"],
     "bytes_per_synapse": bytes_per_synapse,

@@ -92,9 +92,12 @@ class Bench:
             commands[name] = ["loop", peer.adapter, *size, *own]
         return self._in_turn("p50", ["driver.py", "loop", "loop", *size, *drive], commands)
 
-    def runs(self, net: str, key: str, n: int, k: int, ms: float) -> Result:
-        """A network by itself, ours and the peers'."""
-        size = ["--n", n, "--k", k, "--ms", ms, "--warm", 50]
+    def runs(self, net: str, key: str, n: int, k: int, ms: int) -> Result:
+        """A network by itself, ours and the peers'.
+
+        `ms` is a multiple of 100, by which the harness counts GeNN's spikes.
+        """
+        size = ["--n", n, "--k", k, "--ms", ms, "--warm", 100]
         commands = {
             name: ["tput", PEERS[name].adapter, net, *size]
             for name in self.pythons
