@@ -192,6 +192,7 @@ class Network:
         edges: pairs of node names.
         source: the file it came from, for messages.
         spike_area: charge of the Dirac that one spike delivers in exact mode.
+        seed: of the Poisson generators.
         mode, dialect, dt_s: how to run it unless the caller says otherwise.
         initial_v: first voltage by layer name, shape (size,); where absent the dialect decides.
         plasticity: learning rule by name of the Linear node whose weights it changes.
@@ -201,6 +202,7 @@ class Network:
     edges: tuple[tuple[str, str], ...]
     source: str = "<memory>"
     spike_area: float = 1.0
+    seed: int = 0
     mode: Mode = "exact"
     dialect: str = "reflexarc"
     dt_s: float | None = None

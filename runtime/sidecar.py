@@ -26,6 +26,7 @@ class Sidecar(Strict):
     Attributes:
         graph: path of the .nir file, relative to the sidecar.
         spike_area: charge of the Dirac that a spike delivers in exact mode (value times seconds).
+        seed: of the Poisson generators.
         time_unit: the unit of the graph's times; they are scaled to seconds.
         mode, dialect, dt_s: how to run it unless the caller says otherwise.
         initial_v: first voltage by layer, one number or one for each neuron.
@@ -34,6 +35,7 @@ class Sidecar(Strict):
 
     graph: str
     spike_area: float = Field(default=1.0, gt=0)
+    seed: int = Field(default=0, ge=0)
     time_unit: Literal["s", "ms", "us"] = "s"
     mode: Mode = "exact"
     dialect: str = "reflexarc"
@@ -104,6 +106,7 @@ def _attach(network: Network, document: Document) -> Network:
         network,
         nodes={name: _in_seconds(node, unit_s) for name, node in network.nodes.items()},
         spike_area=sidecar.spike_area,
+        seed=sidecar.seed,
         mode=sidecar.mode,
         dialect=sidecar.dialect,
         dt_s=sidecar.dt_s,
