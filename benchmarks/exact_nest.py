@@ -33,15 +33,17 @@ def main() -> None:
     spec = netspec.get("cuba", n=int(size), k=int(degree))
     engine.build(spec, threads=1)
     engine.run(settle_s * 1000)
-    before, begin = engine.spikes(), time.perf_counter()
+    before, begin, used_s = engine.spikes(), time.perf_counter(), time.process_time()
     engine.run(seconds * 1000)
     wall_s = time.perf_counter() - begin
+    used_s = time.process_time() - used_s
     spikes = engine.spikes() - before
     print()
     print(
         json.dumps(
             {
                 "wall_s": wall_s / seconds,
+                "cpu_s": used_s / seconds,
                 "rate_hz": spikes / size / seconds,
                 "events": spikes * degree / wall_s,
             }

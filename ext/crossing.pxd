@@ -15,7 +15,7 @@ from reflexarc.ext.membrane cimport (
     LEAKY_KIND,
     Model,
     Unit,
-    response,
+    response_after,
     rising_response,
 )
 
@@ -75,38 +75,53 @@ cdef inline Curve curve_of(const Unit* u, const Model* m) noexcept nogil:
     return c
 
 
-cdef inline double excess_at(const Curve* c, double t) noexcept nogil:
-    """v minus threshold, built on the change since now: short waits keep full precision."""
-    cdef double change = c.fall * expm1(-t / c.tau)
-    if c.current1 != 0.0:
-        change += c.current1 * response(c.tau, c.tau1, t)
-    if c.current2 != 0.0:
-        change += c.current2 * response(c.tau, c.tau2, t)
-    if c.rise1 != 0.0:
-        change += c.rise1 * rising_response(c.tau, c.tau1, t)
-    if c.rise2 != 0.0:
-        change += c.rise2 * rising_response(c.tau, c.tau2, t)
+cdef inline double follow(const Curve* c, double t, double* slope) noexcept nogil:
+    """v minus threshold, and tau times its derivative.
+
+    Built on the change since now, so that short waits keep full precision.
+    """
+    cdef double decay = exp(-t / c.tau)
+    cdef double change = c.fall * (decay - 1.0 if decay < 0.5 else expm1(-t / c.tau))
+    slope[0] = (c.current1 + c.current2 - c.fall) * decay
+    if c.current1 != 0.0 or c.rise1 != 0.0:
+        change += follow_synapse(c, c.tau1, c.current1, c.rise1, t, decay, slope)
+    if c.current2 != 0.0 or c.rise2 != 0.0:
+        change += follow_synapse(c, c.tau2, c.current2, c.rise2, t, decay, slope)
     if c.raised != 0.0:
         change -= c.raised * expm1(-t / c.tau_threshold)
+        slope[0] += c.tau * c.raised / c.tau_threshold * exp(-t / c.tau_threshold)
     return c.excess + change
 
 
+cdef inline double follow_synapse(
+    const Curve* c,
+    double tau_syn,
+    double current,
+    double rise,
+    double t,
+    double decay,
+    double* slope,
+) noexcept nogil:
+    """What a synapse has made of v; adds its share to the slope."""
+    cdef double slow_decay = decay if c.tau >= tau_syn else exp(-t / tau_syn)
+    cdef double done = response_after(c.tau, tau_syn, t, slow_decay)
+    cdef double change = current * done
+    slope[0] += c.tau * (rise - current / tau_syn) * done
+    if rise != 0.0:
+        done = rising_response(c.tau, tau_syn, t)
+        change += rise * done
+        slope[0] -= c.tau * rise / tau_syn * done
+    return change
+
+
+cdef inline double excess_at(const Curve* c, double t) noexcept nogil:
+    cdef double slope
+    return follow(c, t, &slope)
+
+
 cdef inline double slope_at(const Curve* c, double t) noexcept nogil:
-    """tau times the derivative of `excess_at`."""
-    cdef double slope = (c.current1 + c.current2 - c.fall) * exp(-t / c.tau)
-    cdef double early
-    if c.current1 != 0.0 or c.rise1 != 0.0:
-        early = c.rise1 - c.current1 / c.tau1
-        slope += c.tau * early * response(c.tau, c.tau1, t)
-    if c.current2 != 0.0 or c.rise2 != 0.0:
-        early = c.rise2 - c.current2 / c.tau2
-        slope += c.tau * early * response(c.tau, c.tau2, t)
-    if c.rise1 != 0.0:
-        slope -= c.tau * c.rise1 / c.tau1 * rising_response(c.tau, c.tau1, t)
-    if c.rise2 != 0.0:
-        slope -= c.tau * c.rise2 / c.tau2 * rising_response(c.tau, c.tau2, t)
-    if c.raised != 0.0:
-        slope += c.tau * c.raised / c.tau_threshold * exp(-t / c.tau_threshold)
+    cdef double slope
+    follow(c, t, &slope)
     return slope
 
 
@@ -157,7 +172,8 @@ cdef inline double rise_between(const Curve* c, double low, double high) noexcep
             span *= 2.0
     t = low
     for step in range(200):
-        excess, slope = excess_at(c, t), slope_at(c, t) / c.tau
+        excess = follow(c, t, &slope)
+        slope /= c.tau
         if excess > 0.0:
             high = t
         else:

@@ -20,7 +20,7 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy
 
 from reflexarc.ext.crossing cimport next_crossing
-from reflexarc.ext.instant cimport NS, Time, earlier, later, same
+from reflexarc.ext.instant cimport NS, Time, earlier, later, same, seconds_between
 from reflexarc.ext.membrane cimport (
     ADAPTIVE_KIND,
     ALPHA_KIND,
@@ -259,16 +259,14 @@ cdef inline void look_within(Net* net, int64_t unit, Time at, double wait_s) noe
     An entry that comes earlier anyway stays where it is: most inputs move nothing in the heap.
     """
     cdef Unit* u = &net.unit[unit]
-    if u.slot < 0 or (
-        wait_s <= _HORIZON_S and earlier(later(at, wait_s * NS), net.due[u.slot].at)
-    ):
+    if u.slot < 0 or wait_s < seconds_between(at, net.due[u.slot].at):
         foresee(net, unit, at, wait_s, _CHECK)
     else:
         u.awaited = _CHECK
 
 
 cdef inline bint at_once(Time at, double wait_s) noexcept nogil:
-    return wait_s <= _HORIZON_S and same(later(at, wait_s * NS), at)
+    return wait_s * NS < 1.0 and same(later(at, wait_s * NS), at)
 
 
 cdef void check(Net* net, int64_t unit, Time at) noexcept nogil:
@@ -629,9 +627,10 @@ cdef class ExactEngine:
         cdef int64_t n
         for n in range(self.models.shape[0]):
             m = &self.models[n]
-            if m.tau > 0.0:
-                m.gain1, m.gain2 = gain(m.tau, m.tau_syn1), gain(m.tau, m.tau_syn2)
-                m.peak1, m.peak2 = peak(m, m.tau_syn1), peak(m, m.tau_syn2)
+            if m.tau_syn1 > 0.0:
+                m.gain1, m.peak1 = gain(m.tau, m.tau_syn1), peak(m, m.tau_syn1)
+            if m.tau_syn2 > 0.0:
+                m.gain2, m.peak2 = gain(m.tau, m.tau_syn2), peak(m, m.tau_syn2)
 
     cdef object _foresee_all(self):
         cdef int64_t unit

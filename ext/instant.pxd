@@ -3,7 +3,6 @@
 A difference of two times loses nothing to the age of the run, as a float64 of seconds would.
 """
 
-from libc.math cimport floor
 from libc.stdint cimport int64_t
 
 cdef enum:
@@ -28,10 +27,11 @@ cdef inline double seconds_between(Time a, Time b) noexcept nogil:
 
 
 cdef inline Time later(Time t, double ns) noexcept nogil:
-    cdef double whole = floor(ns)
-    t.frac += ns - whole
+    """`ns` after `t`; `ns` is not negative."""
+    cdef int64_t whole = <int64_t>ns
+    t.frac += ns - <double>whole
     if t.frac >= 1.0:
         t.frac -= 1.0
-        whole += 1.0
-    t.ns += <int64_t>whole
+        whole += 1
+    t.ns += whole
     return t

@@ -8,7 +8,7 @@ dx/dt = -x / tau_syn. The threshold of ADAPTIVE stands at v_threshold + raised, 
 tau_threshold d(raised)/dt = -raised. INTEGRATOR: dv/dt = r drive.
 """
 
-from libc.math cimport INFINITY, exp, expm1, fabs
+from libc.math cimport INFINITY, exp, expm1, fabs, log
 from libc.stdint cimport int32_t, uint64_t
 
 from reflexarc.ext.instant cimport Time, seconds_between
@@ -74,8 +74,16 @@ cdef inline double gain(double tau, double tau_syn) noexcept nogil:
 
 
 cdef inline double peak(const Model* m, double tau_syn) noexcept nogil:
-    """A bound on v when a current that never exceeds 1 / r, and decays with tau_syn, has acted."""
-    return min(1.0, (exp(1.0) if m.kind == ALPHA_KIND else 1.0) * tau_syn / m.tau)
+    """The most that v rises by when a current that begins at 1 / r decays with tau_syn.
+
+    For ALPHA, a bound on that of any current that never exceeds 1 / r.
+    """
+    cdef double rate = 1.0 / tau_syn - 1.0 / m.tau
+    if m.kind == ALPHA_KIND:
+        return min(1.0, exp(1.0) * tau_syn / m.tau)
+    if fabs(rate) * m.tau < 1e-6:
+        return 0.37  # exp(-1) where both are equal
+    return response(m.tau, tau_syn, log(m.tau / tau_syn) / rate) * (1.0 + 1e-9)
 
 
 cdef inline double response(double tau, double tau_syn, double t) noexcept nogil:
@@ -84,9 +92,16 @@ cdef inline double response(double tau, double tau_syn, double t) noexcept nogil
     (exp(-t/tau_syn) - exp(-t/tau)) / (1 - tau/tau_syn), written so that it stays exact as the
     time constants approach each other, and is t/tau exp(-t/tau) where they meet.
     """
+    return response_after(tau, tau_syn, t, exp(-t / max(tau, tau_syn)))
+
+
+cdef inline double response_after(
+    double tau, double tau_syn, double t, double slow_decay
+) noexcept nogil:
+    """`response` when the decay with the longer time constant is known already."""
     cdef double rate = fabs(tau_syn - tau) / (tau_syn * tau)
     cdef double area = -expm1(-rate * t) / rate if rate > 0.0 else t
-    return exp(-t / max(tau, tau_syn)) * area / tau
+    return slow_decay * area / tau
 
 
 cdef inline double rising_response(double tau, double tau_syn, double t) noexcept nogil:
@@ -210,14 +225,14 @@ cdef inline double earliest(const Unit* u, const Model* m) noexcept nogil:
     """Seconds before which `u` cannot fire by itself; infinity if it never will.
 
     v is pulled towards v_leak + r (drive + currents), and no current pulls up harder than it does
-    now (or, rising, than at its peak). Under a constant pull the wait is -tau log(1 - x), of which
-    the first three terms are taken: the bound costs a division.
+    now (or, rising, than at its peak), nor lifts v by more than its peak response. Either gives a
+    bound, and the later one counts.
     """
     cdef double gap = m.v_threshold + u.raised - u.v
     cdef double pull = m.v_leak + m.r * u.drive - u.v
     cdef double push1 = 0.0
     cdef double push2 = 0.0
-    cdef double x
+    cdef double spare
     if gap < 0.0:
         return 0.0
     if m.kind == ADAPTIVE_KIND:
@@ -232,9 +247,18 @@ cdef inline double earliest(const Unit* u, const Model* m) noexcept nogil:
     elif m.kind == ALPHA_KIND:
         push1 = highest(m.r * u.current1, m.r * u.rise1 * m.tau_syn1)
         push2 = highest(m.r * u.current2, m.r * u.rise2 * m.tau_syn2)
-    if max(pull, 0.0) + push1 * m.peak1 + push2 * m.peak2 < gap:
-        return INFINITY
-    pull += push1 + push2
+    spare = gap - (push1 * m.peak1 + push2 * m.peak2)
+    if spare > 0.0:
+        return max(pulled(m, spare, pull), pulled(m, gap, pull + push1 + push2))
+    return pulled(m, gap, pull + push1 + push2)
+
+
+cdef inline double pulled(const Model* m, double gap, double pull) noexcept nogil:
+    """Seconds that v takes at least to close `gap` under a constant pull.
+
+    They are -tau log(1 - gap / pull), of which three terms are taken: it costs a division.
+    """
+    cdef double x
     if pull <= gap:
         return INFINITY
     x = gap / pull

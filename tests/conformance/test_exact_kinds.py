@@ -211,7 +211,7 @@ def simulate(kind, p, receptors, arrivals, first_v, **options):
 
 
 @pytest.mark.parametrize("kind", ["LIF", "CubaLIF", "IF", "ALIF", "DeltaLIF", "ExpLIF", "AlphaLIF"])
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_spikes_and_voltage_agree_with_the_oracle(kind, seed):
     p, receptors, arrivals, first_v = random_case(np.random.default_rng(seed), kind)
@@ -225,7 +225,7 @@ def test_spikes_and_voltage_agree_with_the_oracle(kind, seed):
 
 
 @pytest.mark.parametrize("kind", ["ExpLIF", "AlphaLIF"])
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_no_peak_that_grazes_is_missed_or_made_up(kind, seed):
     """The threshold lies a hair below, or above, the highest point of what one burst leaves."""
