@@ -70,6 +70,7 @@ cdef struct Net:
     int32_t* touched  # units of the present instant, those of a layer from layer_first[layer]
     int64_t* touched_count  # by layer
     Due* due  # binary heap, earliest first; each unit at most once
+    int32_t* slot  # by unit, its place among the due, or -1
     int64_t due_count
     int64_t layers
     int64_t units
@@ -97,6 +98,7 @@ cdef class ExactEngine:
     cdef int32_t[::1] touched
     cdef int64_t[::1] touched_count
     cdef Due[::1] due
+    cdef int32_t[::1] slot
 
     cdef object _keep(self, bundles)
     cdef object _point(self, double spike_area)

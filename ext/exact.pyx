@@ -69,9 +69,9 @@ MODEL = np.dtype(
 )
 UNIT = np.dtype(
     [(name, "f8") for name in ("v", "current1", "current2", "drive", "charge")]
-    + [("seen", TIME), ("touched", "i4"), ("slot", "i4")]
-    + [(name, "f8") for name in ("drive_low", "jump", "rise1", "rise2", "raised")]
-    + [("random", "u8"), ("awaited", "i4"), ("refractory", "i4")]
+    + [("seen", TIME), ("touched", "i4"), ("awaited", "i4")]
+    + [(name, "f8") for name in ("raised", "jump", "rise1", "rise2", "drive_low")]
+    + [("random", "u8"), ("refractory", "i8"), ("padding", "i8")]
 )
 FIBRE = np.dtype(
     [("delay_ns", "f8"), ("begin", "i8"), ("end", "i8"), ("synapses", "i8"), ("bundle", "i8")]
@@ -197,7 +197,7 @@ cdef inline bint due_before(const Due* a, const Due* b) noexcept nogil:
 
 cdef inline void put_due(Net* net, int64_t place, Due due) noexcept nogil:
     net.due[place] = due
-    net.unit[due.unit].slot = <int32_t>place
+    net.slot[due.unit] = <int32_t>place
 
 
 cdef void settle_due(Net* net, int64_t place, Due due) noexcept nogil:
@@ -224,11 +224,12 @@ cdef void settle_due(Net* net, int64_t place, Due due) noexcept nogil:
 
 cdef void forget(Net* net, int64_t unit) noexcept nogil:
     """Take back the spike foreseen for `unit`, if there is one."""
-    cdef int64_t place = net.unit[unit].slot
+    cdef int64_t place = net.slot[unit]
     cdef Due last
     if place < 0:
         return
-    net.unit[unit].slot = -1
+    net.slot[unit] = -1
+    net.unit[unit].awaited = 0
     net.due_count -= 1
     if place < net.due_count:
         last = net.due[net.due_count]
@@ -240,7 +241,7 @@ cdef void foresee(
 ) noexcept nogil:
     """Let `unit` await `what`, `wait_s` after `at`, and nothing else."""
     cdef Due due
-    cdef int64_t place = net.unit[unit].slot
+    cdef int64_t place = net.slot[unit]
     if not wait_s <= _HORIZON_S:
         forget(net, unit)
         return
@@ -258,11 +259,11 @@ cdef inline void look_within(Net* net, int64_t unit, Time at, double wait_s) noe
 
     An entry that comes earlier anyway stays where it is: most inputs move nothing in the heap.
     """
-    cdef Unit* u = &net.unit[unit]
-    if u.slot < 0 or wait_s < seconds_between(at, net.due[u.slot].at):
+    cdef int64_t place = net.slot[unit]
+    if place < 0 or wait_s < seconds_between(at, net.due[place].at):
         foresee(net, unit, at, wait_s, _CHECK)
     else:
-        u.awaited = _CHECK
+        net.unit[unit].awaited = _CHECK
 
 
 cdef inline bint at_once(Time at, double wait_s) noexcept nogil:
@@ -532,7 +533,7 @@ cdef class ExactEngine:
         double spike_area
     ):
         units = np.zeros(len(model_of), UNIT)
-        units["v"], units["random"], units["slot"] = v, random, -1
+        units["v"], units["random"] = v, random
         self.model_of, self.units = model_of, units
         self.models = np.array(models)
         self.fibres_of, self.fibres = fibres_of, fibres
@@ -541,6 +542,7 @@ cdef class ExactEngine:
         self.touched = np.zeros(len(units), np.int32)
         self.touched_count = np.zeros(len(layer_first), np.int64)
         self.due = np.zeros(len(units), DUE)
+        self.slot = np.full(len(units), -1, np.int32)
         self._check_units(models, model_of, layer_first)
         self._check_fibres(models["kind"][model_of], fibres_of, fibres, bundles)
         self._keep(bundles)
@@ -621,6 +623,7 @@ cdef class ExactEngine:
         net.touched = &self.touched[0]
         net.touched_count = &self.touched_count[0]
         net.due = &self.due[0]
+        net.slot = &self.slot[0]
 
     cdef object _complete_models(self):
         cdef Model* m
@@ -745,14 +748,17 @@ cdef class ExactEngine:
     def restore(self, state):
         cdef const Unit[::1] units
         cdef const Due[::1] due
+        cdef int64_t place
         events = state["events"]
         self._check_state(state["units"], events, state["due"], state["now"], state["work"])
         units, due = np.ascontiguousarray(state["units"]), np.ascontiguousarray(state["due"])
         if not reserve_events(&self.net.events, events.size):
             raise MemoryError("no memory to restore the state")
         self.units[:] = units
-        self.due[: due.shape[0]] = due
+        self.slot[:] = -1
         self.net.due_count = due.shape[0]
+        for place in range(due.shape[0]):
+            put_due(&self.net, place, due[place])
         copy_in(self.net.events.at, np.ascontiguousarray(events), events.nbytes)
         self.net.events.count = events.size
         self.net.now.ns, self.net.now.frac = state["now"]["ns"], state["now"]["frac"]
@@ -768,11 +774,9 @@ cdef class ExactEngine:
         fibre = events["fibre"]
         if fibre.size and not 0 <= fibre.min() <= fibre.max() < self.fibres.shape[0]:
             raise ValueError("the state is of another network")
-        foreseen = np.flatnonzero(units["slot"] >= 0)
-        if not np.array_equal(np.sort(due["unit"]), foreseen) or not np.array_equal(
-            units["slot"][due["unit"]], np.arange(due.size)
-        ):
-            raise ValueError("the state is damaged: foreseen spikes do not match the units")
+        awaiting = np.flatnonzero(units["awaited"])
+        if not np.array_equal(np.sort(due["unit"]), awaiting):
+            raise ValueError("the state is damaged: what is due does not match the units")
 
 
 cdef void copy_out(array, const void* source, size_t size):

@@ -9,7 +9,7 @@ tau_threshold d(raised)/dt = -raised. INTEGRATOR: dv/dt = r drive.
 """
 
 from libc.math cimport INFINITY, exp, expm1, fabs, log
-from libc.stdint cimport int32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from reflexarc.ext.instant cimport Time, seconds_between
 
@@ -55,15 +55,15 @@ cdef struct Unit:  # state of a unit as it was at `seen`; what every event needs
     double charge  # Diracs of the present instant
     Time seen
     int32_t touched  # why the present instant concerns it
-    int32_t slot  # place among the due, -1: nothing is due
-    double drive_low
+    int32_t awaited  # what is due, or 0
+    double raised
     double jump  # of the voltage, at the present instant
     double rise1
     double rise2
-    double raised
+    double drive_low
     uint64_t random
-    int32_t awaited  # what is due
-    int32_t refractory  # whether v is held at v_reset
+    int64_t refractory  # whether v is held at v_reset
+    int64_t padding  # to two cache lines
 
 
 cdef inline double gain(double tau, double tau_syn) noexcept nogil:
