@@ -45,7 +45,7 @@ def main() -> None:
                 "wall_s": wall_s / seconds,
                 "cpu_s": used_s / seconds,
                 "rate_hz": spikes / size / seconds,
-                "events": spikes * degree / wall_s,
+                "events_per_s": spikes * degree / used_s,
             }
         )
     )

@@ -190,8 +190,10 @@ def _check_neurons(network: Network, node: Neurons) -> None:
             raise GraphError(f"{where}: {name} must be {node.size} finite numbers")
         if name.startswith("tau") and not (values > 0).all():
             raise GraphError(f"{where}: {name} must be above 0")
-        if name in ("refractory", "phase", "rate") and not (values >= 0).all():
+        if name in ("phase", "rate") and not (values >= 0).all():
             raise GraphError(f"{where}: {name} must not be negative")
+        if name == "refractory" and not ((values == 0) | (values >= SHORTEST_DELAY_S)).all():
+            raise GraphError(f"{where}: refractory must be 0, or at least {SHORTEST_DELAY_S} s")
         if name == "period" and not (values >= SHORTEST_DELAY_S).all():
             raise GraphError(f"{where}: period must be at least {SHORTEST_DELAY_S} s")
     if "v_threshold" not in node.parameters:
