@@ -40,6 +40,7 @@ class Sidecar(Strict):
     Attributes:
         graph: path of the .nir file, relative to the sidecar.
         spike_area: charge of the Dirac that a spike delivers in exact mode (value times seconds).
+        seed: of the Poisson generators.
         time_unit: the unit of the graph's times; they are scaled to seconds.
         mode, dialect, dt_s: how to run it unless the caller says otherwise.
         initial_v: first voltage by layer: one number, one for each neuron, or `array`.
@@ -53,6 +54,7 @@ class Sidecar(Strict):
 
     graph: str
     spike_area: float = Field(default=1.0, gt=0)
+    seed: int = Field(default=0, ge=0)
     time_unit: Literal["s", "ms", "us"] = "s"
     mode: Mode = "exact"
     dialect: str = "reflexarc"
@@ -174,6 +176,7 @@ def _attach(
         network,
         nodes=nodes | _with_refractory(nodes, sidecar, arrays, document),
         spike_area=sidecar.spike_area,
+        seed=sidecar.seed,
         mode=sidecar.mode,
         dialect=sidecar.dialect,
         dt_s=sidecar.dt_s,

@@ -114,7 +114,7 @@ def networks(draw):
     return network
 
 
-@pytest.mark.filterwarnings("ignore:.*no edge leads")
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(networks())
 def test_a_sidecar_gives_the_very_same_network_back(tmp_path, network):
