@@ -365,8 +365,12 @@ def _read_flatten(draft: Draft, raw: RawNode) -> None:
         for name, default in (("start_dim", 0), ("end_dim", -1))
     )
     draft.flat_axes = (first, last)
-    if _is_given(raw, "input_type"):
+    if not _is_given(raw, "input_type"):
+        return
+    if np.all(_numbers(draft, raw, "input_type") >= 1):
         draft.receive(_shape(draft, raw, "input_type"))
+    else:
+        draft.warn("its input_type is no shape (an old file); that of what arrives is used")
 
 
 def _read_conv(draft: Draft, raw: RawNode, axes: int) -> None:

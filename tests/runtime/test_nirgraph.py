@@ -111,6 +111,12 @@ def test_flatten_that_counts_a_batch_axis():
     assert network.nodes["n0"].shape == (7,)
 
 
+def test_flatten_of_an_old_file_whose_input_type_is_zero():
+    with pytest.warns(UserWarning, match="node 'n0': its input_type is no shape"):
+        network = chain({**FLAT, "input_type": [0, 0, 0, 0]})
+    assert network.nodes["n0"].shape == (128,)
+
+
 def test_flat_parameters_of_an_image():
     """Some exporters write the parameters of a layer after a convolution as one row."""
     row = {key: np.full(192, value) for key, value in LIF.items()}
