@@ -23,8 +23,9 @@ from reflexarc.runtime.network import (
     Output,
     Pooling,
 )
+from reflexarc.runtime.nirdraft import Draft
 from reflexarc.runtime.nirnest import Edge, Flat, flatten, without_ports
-from reflexarc.runtime.nirnode import MAX_ELEMENTS, Draft, RawNode, read_node
+from reflexarc.runtime.nirnode import MAX_ELEMENTS, RawNode, read_node
 
 RawNodes: TypeAlias = Mapping[str, RawNode]
 Drafts: TypeAlias = dict[str, Draft]

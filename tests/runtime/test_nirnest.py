@@ -142,9 +142,7 @@ def test_a_port_of_a_wrong_shape_is_warned_of():
     """As in a file of the NIR paper, whose inner Input has the size of the outer one."""
     node = inner(scale(1, 2))
     node["nodes"]["input"] = port("Input", 5)
-    with pytest.warns(
-        UserWarning, match=r"'g\.input': its shape is not used.*gives 2 values"
-    ) as seen:
+    with pytest.warns(UserWarning, match=r"node 'g\.input': its shape is not used") as seen:
         network = outer(node)
     assert len(seen) == 2
     assert ("in", "g.n") in network.edges
