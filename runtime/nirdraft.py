@@ -179,51 +179,51 @@ class Draft:
             if self.own is None:
                 self.fail("", "nothing tells the shape of its input; connect it to an Input")
             self.fail("", "all parameters are scalars and no neighbour tells the size; give arrays")
-        name, shape, window = self.name, self.shape_out, self.window
-        weight, bias = self.parameters.get("weight"), self.parameters.get("bias")
+        name, shape = self.name, self.shape_out
         match self.type:
             case "Input":
                 return Input(name=name, shape=shape)
             case "Output":
                 return Output(name=name, shape=shape)
+            case "Linear" | "Affine":
+                weight = _frozen(self.parameters["weight"])
+                return Linear(name=name, shape=shape, weight=weight, bias=self._bias())
             case "Flatten":
                 first, last = self.flat_axes
                 return Flatten(
                     name=name, shape=shape, shape_in=self.shape_in, start_dim=first, end_dim=last
                 )
-            case "Linear" | "Affine":
-                assert weight is not None
-                return Linear(name=name, shape=shape, weight=_frozen(weight), bias=_maybe(bias))
-            case kind if kind in CONV_AXES:
-                assert weight is not None
-                assert window is not None
-                return Conv(
-                    name=name,
-                    shape=shape,
-                    shape_in=self.shape_in,
-                    weight=_frozen(weight),
-                    bias=_maybe(bias),
-                    stride=window.stride,
-                    padding=window.padding,
-                    dilation=window.dilation,
-                    groups=window.groups,
-                )
-            case kind if kind in POOLS:
-                assert window is not None
-                (kernel, stride, padding) = (
-                    cast(tuple[int, int], values)
-                    for values in (window.taps, window.stride, tuple(p for p, _ in window.padding))
-                )
-                return Pooling(
-                    name=name,
-                    shape=shape,
-                    shape_in=self.shape_in,
-                    kind=POOLS[kind],
-                    kernel=kernel,
-                    stride=stride,
-                    padding=padding,
-                )
-        return self._finish_elementwise(shape)
+        if self.window is None:
+            return self._finish_elementwise(shape)
+        return self._finish_window(shape, self.shape_in, self.window)
+
+    def _bias(self) -> FloatArray | None:
+        bias = self.parameters.get("bias")
+        return None if bias is None else _frozen(bias)
+
+    def _finish_window(self, shape: Shape, shape_in: Shape, window: Window) -> Node:
+        if self.type in CONV_AXES:
+            return Conv(
+                name=self.name,
+                shape=shape,
+                shape_in=shape_in,
+                weight=_frozen(self.parameters["weight"]),
+                bias=self._bias(),
+                stride=window.stride,
+                padding=window.padding,
+                dilation=window.dilation,
+                groups=window.groups,
+            )
+        (top, _), (left, _) = window.padding
+        return Pooling(
+            name=self.name,
+            shape=shape,
+            shape_in=shape_in,
+            kind=POOLS[self.type],
+            kernel=cast(tuple[int, int], window.taps),
+            stride=cast(tuple[int, int], window.stride),
+            padding=(top, left),
+        )
 
     def _finish_elementwise(self, shape: Shape) -> Node:
         spread = {name: self._spread(name, shape) for name in self.parameters}
@@ -258,7 +258,7 @@ def _without_batch(shape: Shape, axes: int) -> Shape:
 def widens(own: Shape, shape: Shape) -> bool:
     """Whether parameters of shape `own` can be spread over `shape`."""
     if prod(own) == 1:
-        return len(own) <= len(shape)
+        return prod(shape) > 1 or len(own) <= len(shape)
     if len(own) > len(shape):
         return False
     return all(a in (1, b) for a, b in zip(own[::-1], shape[::-1], strict=False))
@@ -268,7 +268,3 @@ def _frozen(value: Array) -> FloatArray:
     array = np.ascontiguousarray(value, dtype=np.float64)
     array.flags.writeable = False
     return array
-
-
-def _maybe(value: Array | None) -> FloatArray | None:
-    return None if value is None else _frozen(value)

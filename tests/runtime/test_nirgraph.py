@@ -134,9 +134,10 @@ def test_parameters_by_channel():
     assert np.ptp(node.parameters["tau"].reshape(3, 64), axis=1).max() == 0
 
 
-def test_one_value_serves_an_image():
-    ones = {key: np.array([value]) for key, value in LIF.items()}
-    with pytest.warns(UserWarning, match=r"n1': parameters of shape \(1,\) are spread over"):
+@pytest.mark.parametrize("shape", [(1,), (1, 1), (1, 1, 1, 1)])
+def test_one_value_serves_an_image(shape):
+    ones = {key: np.full(shape, value) for key, value in LIF.items()}
+    with pytest.warns(UserWarning, match=r"n1': parameters of shape \(1,.*\) are spread over"):
         assert chain(CONV, {"type": "LIF", **ones}).nodes["n1"].shape == (3, 8, 8)
 
 
