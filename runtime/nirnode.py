@@ -79,12 +79,25 @@ def _shape(draft: Draft, raw: RawNode, name: str = "shape") -> Shape:
 
 
 def _read_linear(draft: Draft, raw: RawNode) -> None:
-    weight = draft.parameters["weight"] = _numbers(draft, raw, "weight")
-    if weight.ndim != 2 or 0 in weight.shape:
+    weight = _numbers(draft, raw, "weight")
+    if weight.ndim < 2 or 0 in weight.shape:
         draft.fail("weight", f"expected a matrix (outputs, inputs), not shape {weight.shape}")
+    *stack, outputs, inputs = weight.shape
+    draft.shape_out, draft.shape_in = (*stack, outputs), (*stack, inputs)
+    draft.parameters["weight"] = _block_diagonal(draft, weight) if stack else weight
     if draft.type == "Affine":
-        _read_bias(draft, raw, len(weight))
-    draft.shape_out, draft.shape_in = weight.shape[:1], weight.shape[1:]
+        _read_bias(draft, raw, prod(draft.shape_out))
+
+
+def _block_diagonal(draft: Draft, weight: Array) -> Array:
+    """One matrix of a stack of them, each of which sees its own row of the input alone."""
+    blocks = weight.reshape(-1, *weight.shape[-2:])
+    count, outputs, inputs = blocks.shape
+    if count * outputs * count * inputs > MAX_WEIGHTS:
+        draft.fail("weight", f"{count} matrices of {outputs} x {inputs} are too many; split them")
+    matrix = np.zeros((count, outputs, count, inputs))
+    matrix[np.arange(count), :, np.arange(count), :] = blocks
+    return matrix.reshape(count * outputs, count * inputs)
 
 
 def _read_bias(draft: Draft, raw: RawNode, size: int) -> None:
@@ -92,10 +105,10 @@ def _read_bias(draft: Draft, raw: RawNode, size: int) -> None:
     if bias.size == 1 and bias.shape != (size,):
         draft.warn("a scalar bias is used for every output")
         bias = np.full(size, bias.reshape(()))
-    if bias.shape != (size,):
+    if bias.size != size:
         shape = draft.parameters["weight"].shape
         draft.fail("bias", f"shape {bias.shape} does not fit the weight {shape}")
-    draft.parameters["bias"] = bias
+    draft.parameters["bias"] = bias.reshape(-1)
 
 
 def _read_flatten(draft: Draft, raw: RawNode) -> None:

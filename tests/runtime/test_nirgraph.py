@@ -141,6 +141,23 @@ def test_one_value_serves_an_image(shape):
         assert chain(CONV, {"type": "LIF", **ones}).nodes["n1"].shape == (3, 8, 8)
 
 
+def test_a_stack_of_matrices():
+    """NIR allows it: each matrix sees its own row of the input."""
+    rng = np.random.default_rng(0)
+    weight, bias = rng.integers(-3, 4, (2, 3, 4)), rng.integers(-3, 4, (2, 3))
+    nodes = {
+        "in": nir.Input(np.array([2, 4])),
+        "w": nir.Affine(weight, bias),
+        "out": nir.Output(np.array([2, 3])),
+    }
+    network = reflexarc.load(nir.NIRGraph(nodes, list(pairwise(nodes))))
+    x = rng.integers(-3, 4, (5, 2, 4))
+    run = reflexarc.simulate(network, {"in": x}, mode="clocked")
+    expected = np.einsum("koi,tki->tko", weight, x) + bias
+    assert np.array_equal(run.outputs["out"], expected.reshape(5, 6))
+    assert network.nodes["w"].shape == (2, 3)
+
+
 @SCALARS
 def test_a_shape_runs_against_the_edges_and_round_a_loop():
     nodes = {
