@@ -29,6 +29,7 @@ from reflexarc.runtime.network import (
     Output,
     Projection,
 )
+from reflexarc.runtime.plasticity import Pes
 from reflexarc.runtime.sidecar import load
 from reflexarc.runtime.topology import evaluation_order
 
@@ -323,7 +324,8 @@ def _doubts_of_delay(node: Node, dt_s: float | None) -> Iterator[str]:
 def _dangling(network: Network) -> Iterator[str]:
     reached = {target for _, target in network.edges}
     leaving = {source for source, _ in network.edges}
-    leaving.update(rule.modulator for rule in network.plasticity.values())
+    rules = network.plasticity.values()
+    leaving.update(rule.modulator for rule in rules if isinstance(rule, Pes))
     for name, node in network.nodes.items():
         if name not in reached and not (isinstance(node, Input) or takes_nothing(node)):
             yield f"node '{name}': nothing leads to it"

@@ -17,9 +17,18 @@ from reflexarc.runtime.beyond import Entry, Told, check_edges, node_of, values_o
 from reflexarc.runtime.config import Document, Strict, read_yaml
 from reflexarc.runtime.dialect import named
 from reflexarc.runtime.errors import ConfigError, UnsupportedError
-from reflexarc.runtime.network import Delay, FloatArray, Linear, Mode, Network, Neurons, Node
+from reflexarc.runtime.network import (
+    Delay,
+    FloatArray,
+    Linear,
+    Mode,
+    Network,
+    Neurons,
+    Node,
+    Projection,
+)
 from reflexarc.runtime.neurons import misfit
-from reflexarc.runtime.plasticity import Rule
+from reflexarc.runtime.plasticity import PairStdp, Rule
 
 _SECONDS: Mapping[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 
@@ -32,8 +41,9 @@ class Sidecar(Strict):
         spike_area: charge of the Dirac that a spike delivers in exact mode (value times seconds).
         time_unit: the unit of the graph's times; they are scaled to seconds.
         mode, dialect, dt_s: how to run it unless the caller says otherwise.
+        seed: of everything random in it.
         initial_v: first voltage by layer: one number, one for each neuron, or `array`.
-        plasticity: learning rule by name of the Linear or Affine node.
+        plasticity: learning rule by name of the Linear or Affine node, or of the projection.
         refractory: seconds that v is held after a spike, by layer of a kind that NIR has: one
             number, or `array`.
         nodes: what NIR has no word for, in seconds whatever the time_unit; see `beyond`.
@@ -47,6 +57,7 @@ class Sidecar(Strict):
     mode: Mode = "exact"
     dialect: str = "reflexarc"
     dt_s: float | None = Field(default=None, gt=0)
+    seed: int = Field(default=0, ge=0, lt=2**64)
     initial_v: dict[str, Told | list[float]] = Field(default_factory=dict)
     plasticity: dict[str, Rule] = Field(default_factory=dict)
     refractory: dict[str, Told] = Field(default_factory=dict)
@@ -167,6 +178,7 @@ def _attach(
         mode=sidecar.mode,
         dialect=sidecar.dialect,
         dt_s=sidecar.dt_s,
+        seed=sidecar.seed,
         initial_v={
             name: _voltages(network, name, said, arrays, document)
             for name, said in sidecar.initial_v.items()
@@ -176,15 +188,19 @@ def _attach(
 
 
 def _check_rule(network: Network, name: str, rule: Rule, document: Document) -> None:
-    node = network.nodes.get(name)
-    if not isinstance(node, Linear):
-        edges = ", ".join(n.name for n in network.nodes.values() if isinstance(n, Linear))
-        document.fail(
-            ("plasticity", name), f"no Linear or Affine node of that name; there are: {edges}"
-        )
+    node, kind = network.nodes.get(name), place_of(rule)
+    if not isinstance(node, kind):
+        there = ", ".join(n.name for n in network.nodes.values() if isinstance(n, kind))
+        what = "projection" if kind is Projection else "Linear or Affine node"
+        document.fail(("plasticity", name), f"no {what} of that name; there are: {there}")
     misfit = rule.misfit(node.weight, {n.name: n.size for n in network.nodes.values()})
     if misfit:
         document.fail(("plasticity", name, misfit[0]), misfit[1])
+
+
+def place_of(rule: Rule) -> type[Linear] | type[Projection]:
+    """The kind of node whose weights `rule` changes."""
+    return Projection if isinstance(rule, PairStdp) else Linear
 
 
 def _with_refractory(

@@ -35,7 +35,7 @@ def assert_same(first, second):
     """Everything but the file they came from."""
     assert list(first.nodes) == list(second.nodes)
     assert first.edges == second.edges
-    for key in ("spike_area", "mode", "dialect", "dt_s", "plasticity"):
+    for key in ("spike_area", "mode", "dialect", "dt_s", "plasticity", "seed"):
         assert getattr(first, key) == getattr(second, key)
     assert_same_arrays(first.initial_v, second.initial_v)
     for name, node in first.nodes.items():
@@ -136,7 +136,9 @@ def every_kind():
         cells = net.population(model.kind, (2, 3), model(), initial_v=np.arange(6.0))
         if model.kind not in GENERATORS:
             source = net.input(f"to {model.kind}", 6)
-            net.project(source, cells, reflexarc.FixedIndegree(2), weight=np.float32(0.3))
+            rule = reflexarc.PairStdp(a_plus=0.1, a_minus=0.1)
+            pattern = reflexarc.FixedIndegree(2)
+            net.project(source, cells, pattern, weight=np.float32(0.3), plasticity=rule)
     return net.build()
 
 
@@ -165,6 +167,19 @@ def test_the_same_network_is_the_same_bytes(tmp_path):
     for suffix in (".yaml", ".npz", ".nir"):
         first, second = ((tmp_path / name / f"x{suffix}").read_bytes() for name in "ab")
         assert first == second
+
+
+def test_narrow_targets_and_the_seed_come_back(tmp_path):
+    network = every_kind()
+    nodes = {
+        name: dataclasses.replace(node, targets=node.targets.astype(np.uint16))
+        if isinstance(node, Projection)
+        else node
+        for name, node in network.nodes.items()
+    }
+    network = dataclasses.replace(network, nodes=nodes, seed=2**64 - 1)
+    reflexarc.save(network, tmp_path / "x.yaml")
+    assert_same(network, reflexarc.load(tmp_path / "x.yaml"))
 
 
 # As a NIR file alone.
@@ -381,7 +396,8 @@ def rewrite(path, **changes):
     [
         ({"p__targets": np.array([0, 2, 0, 1, 0, 1], np.int32)}, "target 2 of synapse 1: must be"),
         ({"p__targets": np.array([1, 0, 0, 1, 0, 1], np.int32)}, "target 0 of synapse 1: must be"),
-        ({"p__targets": np.arange(6)}, "nodes.p: the arrays need 'p/targets', int32"),
+        ({"p__targets": np.arange(6)}, "nodes.p: the arrays need 'p/targets', int32 or uint16"),
+        ({"p__targets": np.full(6, 2, np.uint16)}, "target 2 of synapse 0: must be"),
         ({"p__rows": np.array([0, 4, 2, 6])}, "nodes.p: rows must be 4 numbers that rise"),
         ({"p__rows": np.array([0, 2, 4, 5])}, "rows end at 5, but there are 6 targets"),
         ({"p__weight": np.ones(2, np.float32)}, "weight must be 1 or 6 finite numbers"),
