@@ -66,6 +66,9 @@ cdef enum Kind:
     DELAY_WRITE   # write x into the ring
     LOG           # note the spikes of an output port
     PES           # learn
+    CONV          # y = (bias + x scattered through the taps) / divisor
+    SCALE         # y = x * row
+    THRESHOLD     # y = 1 where x is above row
     RECORD        # remember the spikes of this step in a ring
     COLLECT       # y += what arrived
     FIRED         # join what the threads found: list y_list and y
@@ -87,6 +90,7 @@ cdef enum Reset:
     SUBTRACT
     SUBTRACT_EACH
     SUBTRACT_LATE
+    TO_VALUE_RECTIFIED   # and v no lower than 0
 
 cdef enum Model:  # of a population
     LIF_MODEL
@@ -147,6 +151,20 @@ cdef struct Ring:
     int64_t *counts
     int32_t *index     # [depth][capacity]
     float *value       # how many spikes each, or NULL where it is always one
+
+# The geometry of a CONV over two axes (one of them may have the length 1), at `rows` in rows.
+# Behind it, for each axis, where each input coordinate's hits begin; a hit is a pair (tap, output
+# coordinate) in targets. Weights are ordered by channel in, taps, channel out of the group.
+cdef struct Conv:
+    int64_t channels_in     # of one group
+    int64_t channels_out    # of one group
+    int64_t in_y
+    int64_t in_x
+    int64_t out_y
+    int64_t out_x
+    int64_t taps_x
+    int64_t taps            # of both axes together
+    int64_t divisor
 
 # What an operation works on.
 cdef struct Arrays:

@@ -39,6 +39,7 @@ WAITING = np.dtype([(name, np.int64) for name in ("step", "i")])
 KINDS = {
     "copy": COPY, "add": ADD, "scan": SCAN, "linear": LINEAR, "neurons": NEURONS,
     "delay_read": DELAY_READ, "delay_write": DELAY_WRITE, "log": LOG, "pes": PES,
+    "conv": CONV, "scale": SCALE, "threshold": THRESHOLD,
     "record": RECORD, "collect": COLLECT, "fired": FIRED, "generate": GENERATE,
     "learn": LEARN, "project": PROJECT, "population": POPULATION,
 }
@@ -49,6 +50,7 @@ STORAGES = {
 RESETS = {
     "graded": GRADED, "v_reset": TO_VALUE, "subtract": SUBTRACT,
     "subtract_each": SUBTRACT_EACH, "subtract_late": SUBTRACT_LATE,
+    "v_reset_rectified": TO_VALUE_RECTIFIED,
 }
 MODELS = {
     "lif": LIF_MODEL, "cuba_lif": CUBA_LIF, "ALIF": ALIF, "DeltaLIF": DELTA_LIF, "ExpLIF": EXP_LIF,
@@ -137,6 +139,70 @@ cdef int64_t linear(const Op *op, const Arrays *a) noexcept nogil:
     return deliver_dense(y, x, sources, count, op.n, <const double *>a.values + op.weights)
 
 
+cdef int64_t scatter(
+    const Conv *c, const int64_t *hits_y, const int64_t *hits_x, const int32_t *hits,
+    double *y, const double *x, const int32_t *sources, int64_t count, const weight_t *weights,
+) noexcept nogil:
+    """Add x_j times the taps of each listed source (all `count` if no list) to what they reach."""
+    cdef int64_t k, j, p, q, o, channel, row, column, plane = c.out_y * c.out_x, events = 0
+    cdef double value
+    cdef double *group
+    cdef double *target
+    cdef const weight_t *taps
+    cdef const weight_t *tap
+    for k in range(count):
+        j = sources[k] if sources != NULL else k
+        value = x[j]
+        if value == 0.0:
+            continue
+        column = j % c.in_x
+        row = j // c.in_x % c.in_y
+        channel = j // (c.in_x * c.in_y)
+        group = y + channel // c.channels_in * c.channels_out * plane
+        taps = weights + channel * c.taps * c.channels_out
+        for p in range(hits_y[row], hits_y[row + 1]):
+            for q in range(hits_x[column], hits_x[column + 1]):
+                tap = taps + (hits[2 * p] * c.taps_x + hits[2 * q]) * c.channels_out
+                target = group + hits[2 * p + 1] * c.out_x + hits[2 * q + 1]
+                for o in range(c.channels_out):
+                    target[o * plane] += tap[o] * value
+                events += c.channels_out
+    return events
+
+
+cdef int64_t convolve(const Op *op, const Arrays *a) noexcept nogil:
+    """y = (bias + taps x) / divisor; returns the number of products."""
+    cdef int64_t i, events, count = op.m
+    cdef const Conv *c = <const Conv *>(a.rows + op.rows)
+    cdef const int64_t *hits_y = a.rows + op.rows + sizeof(Conv) // sizeof(int64_t)
+    cdef const int64_t *hits_x = hits_y + c.in_y + 1
+    cdef const int32_t *hits = a.targets + op.targets
+    cdef const double *x = a.values + op.x
+    cdef double *y = a.values + op.y
+    cdef const int32_t *sources = NULL
+    for i in range(op.n):
+        y[i] = a.constants[op.params + i] if op.params >= 0 else 0.0
+    if op.x_list >= 0:
+        sources = a.events + a.starts[op.x_list]
+        count = a.counts[op.x_list]
+    if op.variant == DENSE32:
+        events = scatter(c, hits_y, hits_x, hits, y, x, sources, count,
+                         a.weights32 + op.weights)
+    else:
+        events = scatter(c, hits_y, hits_x, hits, y, x, sources, count,
+                         a.weights64 + op.weights)
+    if c.divisor != 1:
+        for i in range(op.n):
+            y[i] /= c.divisor
+    return events
+
+
+cdef void scale(int64_t n, double *y, const double *x, const double *by) noexcept nogil:
+    cdef int64_t i
+    for i in range(n):
+        y[i] = by[i] * x[i]
+
+
 cdef void relax(
     int64_t n, double *v, const double *x, const double *decay, const double *gain,
 ) noexcept nogil:
@@ -166,6 +232,12 @@ cdef void reset_to(int64_t n, double *v, const double *y, const double *reset) n
     cdef int64_t i
     for i in range(n):
         v[i] = reset[i] if y[i] != 0.0 else v[i]
+
+
+cdef void rectify(int64_t n, double *v) noexcept nogil:
+    cdef int64_t i
+    for i in range(n):
+        v[i] = 0.0 if v[i] < 0.0 else v[i]
 
 
 cdef void subtract(int64_t n, double *v, const double *y, const double *by) noexcept nogil:
@@ -232,6 +304,9 @@ cdef int64_t neurons(const Op *op, const Arrays *a) noexcept nogil:
         mark_above(n, y, v, limit)
         if op.variant == TO_VALUE:
             reset_to(n, v, y, p + 5 * n)
+        elif op.variant == TO_VALUE_RECTIFIED:
+            reset_to(n, v, y, p + 5 * n)
+            rectify(n, v)
         else:
             subtract(n, v, y, p + 4 * n)
     events = a.events + a.starts[op.y_list]
@@ -593,6 +668,13 @@ cdef void run_alone(Machine *m, const Op *op) noexcept nogil:
         note(m, op)
     elif op.kind == PES:
         m.counters.weight_updates += pes(op, a, m.learning)
+    elif op.kind == CONV:
+        m.counters.synaptic_events += convolve(op, a)
+    elif op.kind == SCALE:
+        scale(op.n, a.values + op.y, a.values + op.x, a.constants + op.params)
+    elif op.kind == THRESHOLD:
+        mark_above(op.n, a.values + op.y, a.values + op.x, a.constants + op.params)
+        a.counts[op.y_list] = scan(op.n, a.values + op.y, a.events + a.starts[op.y_list])
     elif op.kind == RECORD:
         record(op, a, m.step)
     elif op.kind == COLLECT:

@@ -31,7 +31,8 @@ from reflexarc.runtime.network import (
     Projection,
 )
 from reflexarc.runtime.neurons import misfit
-from reflexarc.runtime.nirgraph import MAX_ELEMENTS, input_size
+from reflexarc.runtime.nirgraph import input_size
+from reflexarc.runtime.nirnode import MAX_ELEMENTS
 
 Shape: TypeAlias = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
 #: A number for all, or that there is one for each in the arrays.

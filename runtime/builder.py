@@ -39,7 +39,7 @@ from reflexarc.runtime.network import (
     Projection,
 )
 from reflexarc.runtime.neurons import NeuronModel, Value, misfit
-from reflexarc.runtime.nirgraph import MAX_ELEMENTS
+from reflexarc.runtime.nirnode import MAX_ELEMENTS
 from reflexarc.runtime.parting import SIGNED, Part, grouped, parted
 from reflexarc.runtime.plasticity import Rule
 from reflexarc.runtime.sidecar import place_of

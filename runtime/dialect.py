@@ -38,12 +38,16 @@ class Dialect:
         reset: to `v_reset`; `subtract` v_threshold once; `subtract_each`, as often as it fits,
             with as many spikes; `subtract_late`, where the threshold test sees the threshold
             taken away a second time if v still stood above it after the last step.
+        euler_synapse: the decay of the synapse is euler, whatever `decay` is.
+        leaking_synapse: the current of a synapse begins at v_leak and leaks towards it.
+        rectifies: v below 0 becomes 0 after every step of a spiking layer; needs reset to v_reset.
         clips_if: IF neurons go no lower than -v_threshold.
         initial_v: 0, v_leak or v_reset.
         resets_to_zero: v_reset of the graph is ignored.
         ignores_r: kinds whose r is taken as 1.
         unit_if: IF and I add their input as it is, not r dt times it.
         bias_at_t0: the bias of an Affine that closes a cycle acts in the first step.
+        drops_recurrent_bias: the bias of an Affine that leads a layer back onto itself is left out.
         output_shift_steps: the simulator reports everything this many steps later.
     """
 
@@ -52,12 +56,16 @@ class Dialect:
     inject_before_decay: bool = False
     fires_at_threshold: bool = False
     reset: Literal["v_reset", "subtract", "subtract_each", "subtract_late"] = "v_reset"
+    euler_synapse: bool = False
+    leaking_synapse: bool = False
+    rectifies: bool = False
     clips_if: bool = False
     initial_v: Literal["zero", "leak", "reset"] = "zero"
     resets_to_zero: bool = False
     ignores_r: Kinds = field(default_factory=frozenset)
     unit_if: bool = False
     bias_at_t0: bool = True
+    drops_recurrent_bias: bool = False
     output_shift_steps: int = 0
 
     def ignored(self, neurons: Neurons) -> list[str]:
@@ -78,6 +86,7 @@ _NORSE = Dialect(
     ignores_r=frozenset({"LIF", "LI", "IF"}),
     unit_if=True,
     bias_at_t0=False,
+    leaking_synapse=True,
 )
 
 DIALECTS: dict[str, Dialect] = {
@@ -91,6 +100,18 @@ DIALECTS: dict[str, Dialect] = {
     # Its own Braille output lets the recurrent bias wait a step, whatever DIALECTS.json says.
     "spikingjelly": replace(_EULER, fires_at_threshold=True, initial_v="reset", bias_at_t0=False),
     "lava_float": replace(_EULER, output_shift_steps=1),
+    # Nengo's LIF.step with tau_ref 0: what its correction within the step takes off after a spike
+    # is clipped to nothing. https://github.com/nengo/nengo/blob/main/nengo/neurons.py
+    "nengo_lif": Dialect(decay="exponential"),
+    # The same as the importer of the NIR paper runs it (paper/03_rnn/nir_to_nengo.py): before the
+    # LIF, whose min_voltage is 0, a Lowpass made to decay like euler.
+    "nengo_2023": Dialect(
+        decay="exponential",
+        euler_synapse=True,
+        rectifies=True,
+        resets_to_zero=True,
+        output_shift_steps=1,
+    ),
     "sinabs": Dialect(
         decay="exponential",
         gain="unit",
@@ -105,6 +126,7 @@ DIALECTS: dict[str, Dialect] = {
         inject_before_decay=True,
         fires_at_threshold=True,
         reset="subtract_each",
+        drops_recurrent_bias=True,
     ),
 }
 
@@ -148,13 +170,17 @@ def discretise(neurons: Neurons, dialect: Dialect, dt_s: float) -> Step:
         a, g = _decay(p["tau" if "tau" in p else "tau_mem"], r, dialect, dt_s)
     a_syn = g_syn = None
     if "tau_syn" in p:
-        a_syn, g_syn = _decay(p["tau_syn"], p["w_in"], dialect, dt_s)
+        synapse = replace(dialect, decay="euler") if dialect.euler_synapse else dialect
+        a_syn, g_syn = _decay(p["tau_syn"], p["w_in"], synapse, dt_s)
         if dialect.inject_before_decay:
             g_syn = a_syn * g_syn
     leak = p.get("v_leak", zero)
+    rest = (1.0 - a) * leak
+    if a_syn is not None and dialect.leaking_synapse:
+        rest = rest + g * leak  # of the current, whose excess over v_leak is what we keep
     reset = zero if dialect.resets_to_zero else p.get("v_reset", zero)
     v0 = {"zero": zero, "leak": leak, "reset": reset}[dialect.initial_v]
-    step = Step(a=a, g=g, c=(1.0 - a) * leak, v0=v0, a_syn=a_syn, g_syn=g_syn)
+    step = Step(a=a, g=g, c=rest, v0=v0, a_syn=a_syn, g_syn=g_syn)
     if not neurons.spiking:
         return step
     threshold = p["v_threshold"]

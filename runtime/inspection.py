@@ -16,22 +16,18 @@ from rich.table import Table
 from rich.text import Text
 
 from reflexarc.runtime.batch import Array
-from reflexarc.runtime.beyond import takes_nothing
 from reflexarc.runtime.config import Strict
 from reflexarc.runtime.errors import ConfigError
 from reflexarc.runtime.network import (
     Delay,
-    Input,
     Linear,
     Network,
     Neurons,
     Node,
-    Output,
     Projection,
 )
-from reflexarc.runtime.plasticity import Pes
 from reflexarc.runtime.sidecar import load
-from reflexarc.runtime.topology import evaluation_order
+from reflexarc.runtime.topology import evaluation_order, loose_ends
 
 #: A Dirac that moves v by more than this many thresholds is likely one of the wrong area.
 _MANY_THRESHOLDS = 20.0
@@ -322,15 +318,8 @@ def _doubts_of_delay(node: Node, dt_s: float | None) -> Iterator[str]:
 
 
 def _dangling(network: Network) -> Iterator[str]:
-    reached = {target for _, target in network.edges}
-    leaving = {source for source, _ in network.edges}
-    rules = network.plasticity.values()
-    leaving.update(rule.modulator for rule in rules if isinstance(rule, Pes))
-    for name, node in network.nodes.items():
-        if name not in reached and not (isinstance(node, Input) or takes_nothing(node)):
-            yield f"node '{name}': nothing leads to it"
-        if name not in leaving and not isinstance(node, Output):
-            yield f"node '{name}': leads nowhere"
+    for name, missing in loose_ends(network):
+        yield f"node '{name}': no edge leads {' or '.join(missing)}"
 
 
 # As text.

@@ -154,6 +154,66 @@ class Linear(Node):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Scale(Node):
+    """`y = scale * x`, element by element; `scale` float64, shape (size,), read-only."""
+
+    scale: FloatArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold(Node):
+    """`y = 1` where x > threshold, else 0; `threshold` float64, shape (size,), read-only."""
+
+    threshold: FloatArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flatten(Node):
+    """The same values, axes `start_dim` to `end_dim` of `shape_in` as one; no batch axis."""
+
+    shape_in: tuple[int, ...]
+    start_dim: int = 0
+    end_dim: int = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv(Node):
+    """Cross-correlation of a signal padded with zeros, as torch's: NIR's Conv1d and Conv2d.
+
+    Attributes:
+        shape_in: (channels, *lengths) of the input; `shape` is (channels out, *lengths out).
+        weight: float64, shape (channels out, channels in / groups, *taps), read-only.
+        bias: float64, shape (channels out,), read-only, or None.
+        stride, dilation: one number an axis, at least 1.
+        padding: zeros before and after, one pair an axis.
+        groups: into how many groups the channels fall that see nothing of one another.
+    """
+
+    shape_in: tuple[int, ...]
+    weight: FloatArray
+    bias: FloatArray | None = None
+    stride: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    dilation: tuple[int, ...]
+    groups: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pooling(Node):
+    """Sum or mean over windows, channel by channel: NIR's SumPool2d and AvgPool2d.
+
+    `shape_in` and `shape` are (channels, height, width). A mean counts the padded zeros, as
+    torch's does.
+    """
+
+    shape_in: tuple[int, ...]
+    kind: Literal["sum", "average"]
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Projection(Node):
     """Synapses from the spikes of one node onto the neurons of one layer, compressed by source.
 
@@ -225,11 +285,11 @@ class Network:
         seen, pending = {name}, [name]
         while pending:
             node = self.nodes[pending.pop()]
-            if isinstance(node, Linear | Projection) or (
+            if isinstance(node, Linear | Projection | Scale | Conv | Pooling) or (
                 isinstance(node, Neurons) and not node.spiking
             ):
                 return False
-            if isinstance(node, Delay | Output):
+            if isinstance(node, Delay | Flatten | Output):
                 sources = [pre for pre, post in self.edges if post == node.name]
                 if not sources:
                     return False

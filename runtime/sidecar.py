@@ -28,6 +28,7 @@ from reflexarc.runtime.network import (
     Projection,
 )
 from reflexarc.runtime.neurons import misfit
+from reflexarc.runtime.nirgraph import warn_of_loose_ends
 from reflexarc.runtime.plasticity import PairStdp, Rule
 
 _SECONDS: Mapping[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
@@ -84,7 +85,7 @@ def load(
         MissingFileError: there is no such file.
         GraphError: the graph is malformed; names file, node and parameter.
         ConfigError: a wrong key or value; names file, line and key, or the argument.
-        UnsupportedError: a node type or dialect that this release does not run.
+        UnsupportedError: an unknown dialect.
     """
     given = {
         "spike_area": spike_area,
@@ -171,7 +172,7 @@ def _attach(
         name: node if name in sidecar.nodes else _in_seconds(node, unit_s)
         for name, node in network.nodes.items()
     }
-    return replace(
+    attached = replace(
         network,
         nodes=nodes | _with_refractory(nodes, sidecar, arrays, document),
         spike_area=sidecar.spike_area,
@@ -185,6 +186,8 @@ def _attach(
         },
         plasticity=sidecar.plasticity,
     )
+    warn_of_loose_ends(attached)
+    return attached
 
 
 def _check_rule(network: Network, name: str, rule: Rule, document: Document) -> None:
@@ -192,7 +195,7 @@ def _check_rule(network: Network, name: str, rule: Rule, document: Document) -> 
     if not isinstance(node, kind):
         there = ", ".join(n.name for n in network.nodes.values() if isinstance(n, kind))
         what = "projection" if kind is Projection else "Linear or Affine node"
-        document.fail(("plasticity", name), f"no {what} of that name; there are: {there}")
+        document.fail(("plasticity", name), f"no {what} of that name; there are: {there or 'none'}")
     misfit = rule.misfit(node.weight, {n.name: n.size for n in network.nodes.values()})
     if misfit:
         document.fail(("plasticity", name, misfit[0]), misfit[1])

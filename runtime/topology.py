@@ -1,10 +1,11 @@
-"""The order in which the nodes of a network are evaluated within one clock step."""
+"""Which nodes of a network are evaluated first within one clock step, and which lead back."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from reflexarc.runtime.network import Network
+from reflexarc.runtime.network import GENERATORS, Input, Network, Neurons, Output
+from reflexarc.runtime.plasticity import Pes
 
 
 def evaluation_order(network: Network, holding: Collection[str] = ()) -> list[str]:
@@ -29,6 +30,32 @@ def evaluation_order(network: Network, holding: Collection[str] = ()) -> list[st
     return finished[::-1]
 
 
+def recurrent_onto_one_layer(network: Network) -> frozenset[str]:
+    """Names of the nodes that stand between a layer of neurons and itself, no other between."""
+    after: dict[str, list[str]] = {name: [] for name in network.nodes}
+    before: dict[str, list[str]] = {name: [] for name in network.nodes}
+    for source, target in network.edges:
+        after[source].append(target)
+        before[target].append(source)
+    found: set[str] = set()
+    for node in network.nodes.values():
+        if isinstance(node, Neurons):
+            found |= _between(node.name, after, network) & _between(node.name, before, network)
+    return frozenset(found)
+
+
+def _between(layer: str, following: dict[str, list[str]], network: Network) -> set[str]:
+    """Nodes other than neurons that `layer` leads to through nothing but such nodes."""
+    seen: set[str] = set()
+    pending = [layer]
+    while pending:
+        for name in following[pending.pop()]:
+            if name not in seen and not isinstance(network.nodes[name], Neurons):
+                seen.add(name)
+                pending.append(name)
+    return seen
+
+
 def _visit(root: str, after: dict[str, list[str]], seen: set[str], finished: list[str]) -> None:
     """Append `root` and what it leads to to `finished`, deepest first."""
     path: list[tuple[str, Iterator[str]]] = [(root, iter(after[root]))]
@@ -41,3 +68,22 @@ def _visit(root: str, after: dict[str, list[str]], seen: set[str], finished: lis
         else:
             seen.add(following)
             path.append((following, iter(after[following])))
+
+
+def loose_ends(network: Network) -> Iterator[tuple[str, list[str]]]:
+    """Nodes that no edge leads into or out of, and which of the two is missing.
+
+    A modulator of learning is heard without an edge; generators take no input.
+    """
+    fed = {after for _, after in network.edges}
+    heard = {before for before, _ in network.edges}
+    heard.update(rule.modulator for rule in network.plasticity.values() if isinstance(rule, Pes))
+    for name, node in network.nodes.items():
+        takes_nothing = isinstance(node, Neurons) and node.kind in GENERATORS
+        missing = []
+        if name not in fed and not (isinstance(node, Input) or takes_nothing):
+            missing.append("into it")
+        if name not in heard and not isinstance(node, Output):
+            missing.append("out of it")
+        if missing:
+            yield name, missing

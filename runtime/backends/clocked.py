@@ -27,12 +27,13 @@ from reflexarc.runtime.dialect import DIALECTS, Dialect, named
 from reflexarc.runtime.drive import Run, Spikes
 from reflexarc.runtime.errors import ConfigError
 from reflexarc.runtime.network import (
-    NEURON_PARAMETERS,
+    OWN_PARAMETERS,
     FloatArray,
     Linear,
     Network,
     Projection,
 )
+from reflexarc.runtime.nirnode import TYPES
 from reflexarc.runtime.plasticity import PairStdp
 
 #: Engine time is bounded by this many steps a call, so that a long run can be interrupted.
@@ -46,10 +47,9 @@ class ClockedBackend(Backend):
 
     def capabilities(self) -> Capabilities:
         """Every node of this release, graded edges, PES, all dialects."""
-        nodes = {"Input", "Output", "Linear", "Affine", "Delay", "Projection", *NEURON_PARAMETERS}
         return Capabilities(
             mode="clocked",
-            nodes=frozenset(nodes),
+            nodes=frozenset({*TYPES, "Projection", *OWN_PARAMETERS}),
             rules=frozenset({"pes", "pair_stdp"}),
             dialects=frozenset(DIALECTS),
             graded=True,

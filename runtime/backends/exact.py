@@ -2,10 +2,10 @@
 
 Semantics are NIR's. Threshold strictly greater; reset to `v_reset`; everything that reaches a
 neuron at one instant is summed before its test; a spike delivers a Dirac of the network's
-`spike_area`, at once through Linear and Affine, later through Delay. The cost follows events.
+`spike_area`, at once through linear nodes, later through Delay. The cost follows events.
 
-What lies between two layers (any chain of Linear, Affine and Delay) is multiplied out when the
-network is compiled, and kept as rows compressed by source.
+What lies between two layers (any chain of Linear, Affine, Scale, convolution, pool, Flatten and
+Delay) is multiplied out when the network is compiled, and kept as rows compressed by source.
 
 What NIR leaves open, as decided here:
 
@@ -37,11 +37,12 @@ from reflexarc.runtime.backends.instant import (
     nanoseconds,
     seconds_since,
 )
-from reflexarc.runtime.backends.wiring import KINDS, build_engine
+from reflexarc.runtime.backends.wiring import build_engine
 from reflexarc.runtime.batch import SPIKE, Array
 from reflexarc.runtime.drive import Drive, Run, Spikes, StepCurrent
 from reflexarc.runtime.errors import ConfigError, ReflexarcError
 from reflexarc.runtime.network import FloatArray, Linear, Network, Output
+from reflexarc.runtime.nirnode import TYPES
 
 
 class ExactBackend(Backend):
@@ -53,7 +54,7 @@ class ExactBackend(Backend):
         """What it can run."""
         return Capabilities(
             mode="exact",
-            nodes=frozenset({"Input", "Output", "Linear", "Affine", "Delay", *KINDS}),
+            nodes=frozenset(TYPES) - {"Threshold"},
             rules=frozenset(),
             dialects=frozenset(),
             graded=False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from math import exp
+from math import exp, prod
 from typing import Any
 
 import numpy as np
@@ -23,22 +23,29 @@ from reflexarc.runtime.backends.projections import Wire, wires
 from reflexarc.runtime.batch import Array
 from reflexarc.runtime.dialect import Dialect, Step, discretise
 from reflexarc.runtime.errors import ConfigError, UnsupportedError
+from reflexarc.runtime.linearmap import bias_of, pool_as_conv, reach
 from reflexarc.runtime.network import (
     GENERATORS,
     NIR_PARAMETERS,
     RECEPTORS,
+    Conv,
     Delay,
+    Flatten,
     FloatArray,
     Input,
     Linear,
     Network,
     Neurons,
+    Node,
     Output,
+    Pooling,
     Projection,
+    Scale,
+    Threshold,
 )
 from reflexarc.runtime.nirgraph import input_size
 from reflexarc.runtime.plasticity import PairStdp, Pes
-from reflexarc.runtime.topology import evaluation_order
+from reflexarc.runtime.topology import evaluation_order, recurrent_onto_one_layer
 
 #: A weight matrix with at least this share of non-zero weights is stored in full rows.
 DENSE_SHARE = 0.5
@@ -182,11 +189,15 @@ class _Lowering:
         self.arrived: dict[str, int] = {}
         self.steps: dict[str, Step] = {}
         self.rings: dict[str, int] = {}
+        self.shared: set[str] = set()
+        drops = dialect.drops_recurrent_bias
+        self.unbiased = recurrent_onto_one_layer(network) if drops else frozenset()
 
     def run(self) -> Lowered:
         self._check_rules()
         order = evaluation_order(self.network, self.holding)
         self._settle_lags(order)
+        self.shared = self._shared(order)
         for name in order:
             self._place(name)
         for name, lag in self.lags.items():
@@ -204,6 +215,18 @@ class _Lowering:
             self._learn(name)
         return self.out
 
+    def _shared(self, order: list[str]) -> set[str]:
+        """The Flattens that show their source's own values: no edge at them leads backwards."""
+        at = {name: k for k, name in enumerate(order)}
+        late = {end for edge in self.network.edges if at[edge[0]] >= at[edge[1]] for end in edge}
+        return {
+            name
+            for name, sources in self.sources.items()
+            if isinstance(self.network.nodes[name], Flatten)
+            and len(sources) == 1
+            and name not in late
+        }
+
     # Where the values of each node lie.
 
     def _place(self, name: str) -> None:
@@ -215,22 +238,27 @@ class _Lowering:
                 out.signals[name] = self._place_neurons(node)
             case Projection():
                 pass
-            case Linear():
-                silent = node.bias is None or not self.dialect.bias_at_t0
-                first = np.zeros(node.size) if silent else node.bias
-                assert first is not None
+            case Linear() | Conv() | Pooling() | Scale():
+                bias = self._bias(node) if self.dialect.bias_at_t0 else None
+                first = np.zeros(node.size) if bias is None else bias
                 out.signals[name] = out.new_signal(first, spiking=False)
-            case Input():
+            case Input() | Threshold():
                 out.signals[name] = out.new_signal(np.zeros(node.size), spiking=True)
+            case Flatten() if name in self.shared:
+                out.signals[name] = out.signals[self.sources[name][0]]
             case Output() if self._shows_one(name):
                 out.signals[name] = out.signals[self.sources[name][0]]
-            case Delay() | Output():
+            case Delay() | Output() | Flatten():
                 spiking = self.network.is_spiking(name)
                 out.signals[name] = out.new_signal(np.zeros(node.size), spiking=spiking)
             case _:
                 raise UnsupportedError(
                     f"node '{name}': the clocked engine does not run {type(node).__name__}"
                 )
+
+    def _bias(self, node: Node) -> FloatArray | None:
+        """What `node` adds to each element under the dialect, or None."""
+        return None if node.name in self.unbiased else bias_of(node)
 
     def _discretised(self, node: Neurons) -> Step:
         """The factors of a layer of NIR; warns of what the dialect ignores."""
@@ -273,6 +301,15 @@ class _Lowering:
                     self._project(name)
             case Linear():
                 self._multiply(node, self._gather(name), y)
+            case Conv():
+                self._convolve(node, self._gather(name), y)
+            case Pooling():
+                divisor = prod(node.kernel) if node.kind == "average" else 1
+                self._convolve(pool_as_conv(node), self._gather(name), y, divisor)
+            case Scale() | Threshold():
+                self._emit_rowwise(node, self._gather(name), y)
+            case Flatten() if name not in self.shared:
+                self._sum((out.signals[source] for source in self.sources[name]), y)
             case Delay():
                 if name not in self.holding:
                     self._write_delay(name)
@@ -323,7 +360,7 @@ class _Lowering:
             rows += [step.a_syn, step.g_syn]
         self.out.emit(
             "neurons",
-            variant=RESETS[self.dialect.reset if node.spiking else "graded"],
+            variant=RESETS[self._reset(node)],
             n=node.size,
             m=0 if step.a_syn is None else node.size,
             x=x.at,
@@ -332,6 +369,11 @@ class _Lowering:
             state=self.out.voltages[node.name].start,
             params=self.out.constants.add(np.concatenate(rows)),
         )
+
+    def _reset(self, node: Neurons) -> str:
+        if not node.spiking:
+            return "graded"
+        return self.dialect.reset + ("_rectified" if self.dialect.rectifies else "")
 
     def _reset_row(self, node: Neurons, step: Step) -> FloatArray:
         """What v is set to, or (spikes as often as they fit) may not go below."""
@@ -345,16 +387,13 @@ class _Lowering:
     def _multiply(self, node: Linear, x: Signal, y: Signal) -> None:
         out = self.out
         by_source = np.ascontiguousarray(node.weight.T)
-        bias = -1 if node.bias is None else out.constants.add(node.bias)
-        op = {"n": y.size, "m": x.size, "x": x.at, "x_list": x.list_id, "y": y.at, "params": bias}
+        op = self._product(node, x, y)
         if node.name in self.network.plasticity:
             place = out.values.add(by_source)
             out.plastic[node.name] = slice(place, place + by_source.size)
             out.emit("linear", **op, variant=STORAGES["plastic"], weights=place)
             return
-        with np.errstate(over="ignore"):
-            lossless = bool(np.all(by_source.astype(np.float32) == by_source))
-        bits, pool = (32, out.weights32) if lossless else (64, out.weights64)
+        bits, pool = self._storage(by_source)
         nonzero = by_source != 0.0
         if nonzero.mean() >= DENSE_SHARE:
             weights = pool.add(by_source)
@@ -369,6 +408,54 @@ class _Lowering:
             rows=out.rows.add(np.concatenate([[0], ends])),
             targets=out.targets.add(np.nonzero(nonzero)[1]),
         )
+
+    def _product(self, node: Node, x: Signal, y: Signal) -> dict[str, int]:
+        """What every operation `y = bias + weights x` has."""
+        bias = self._bias(node)
+        return {
+            "n": y.size,
+            "m": x.size,
+            "x": x.at,
+            "x_list": x.list_id,
+            "y": y.at,
+            "params": -1 if bias is None else self.out.constants.add(bias),
+        }
+
+    def _storage(self, weights: FloatArray) -> tuple[int, Pool]:
+        """Bits of a weight and where weights of so many go: float32 where nothing is lost."""
+        with np.errstate(over="ignore"):
+            lossless = bool(np.all(weights.astype(np.float32) == weights))
+        return (32, self.out.weights32) if lossless else (64, self.out.weights64)
+
+    def _convolve(self, node: Conv, x: Signal, y: Signal, divisor: int = 1) -> None:
+        """A convolution of one axis is one of two, the first of length 1."""
+        out, groups = self.out, node.groups
+        (in_y, in_x), (out_y, out_x), (taps_y, taps_x) = (
+            (1, *shape)[-2:] for shape in (node.shape_in[1:], node.shape[1:], node.weight.shape[2:])
+        )
+        channels_out, channels_in = node.weight.shape[0] // groups, node.weight.shape[1]
+        by_source = node.weight.reshape(groups, channels_out, channels_in, -1)
+        by_source = np.ascontiguousarray(by_source.transpose(0, 2, 3, 1))
+        geometry = [channels_in, channels_out, in_y, in_x, out_y, out_x, taps_x, taps_y * taps_x]
+        axes = [_hits(node, axis) for axis in range(len(node.stride))]
+        if len(axes) == 1:
+            axes.insert(0, (np.array([0, 1]), np.array([[0, 0]])))
+        (starts_y, hits_y), (starts_x, hits_x) = axes
+        bits, pool = self._storage(by_source)
+        out.emit(
+            "conv",
+            **self._product(node, x, y),
+            variant=STORAGES[f"dense{bits}"],
+            weights=pool.add(by_source),
+            rows=out.rows.add([*geometry, divisor, *starts_y, *(starts_x + len(hits_y))]),
+            targets=out.targets.add(np.concatenate([hits_y, hits_x])),
+        )
+
+    def _emit_rowwise(self, node: Scale | Threshold, x: Signal, y: Signal) -> None:
+        row = node.scale if isinstance(node, Scale) else node.threshold
+        kind = type(node).__name__.lower()
+        params = self.out.constants.add(row)
+        self.out.emit(kind, n=y.size, x=x.at, y=y.at, y_list=y.list_id, params=params)
 
     def _write_delay(self, name: str) -> None:
         self._emit_delay("delay_write", name, x=self._gather(name).at)
@@ -435,12 +522,13 @@ class _Lowering:
         """Whether a population kernel runs the layer."""
         if node.kind not in NIR_PARAMETERS:
             return node.kind not in GENERATORS
-        if node.spiking and self.dialect.reset != "v_reset" and is_refractory(node):
+        plain = self.dialect.reset == "v_reset" and not self.dialect.rectifies
+        if node.spiking and not plain and is_refractory(node):
             raise UnsupportedError(
                 f"{self.network.source}: node '{node.name}': dialect {self.network.dialect} has "
-                "no refractory time; use a dialect that resets to v_reset"
+                "no refractory time; use a dialect that only resets to v_reset"
             )
-        return node.spiking and self.dialect.reset == "v_reset"
+        return node.spiking and plain
 
     def _step_population(self, node: Neurons, y: Signal) -> None:
         out, own = self.out, node.kind not in NIR_PARAMETERS
@@ -579,6 +667,14 @@ class _Lowering:
             lag=self.lags[name],
             synapses=list(out.projections).index(name),
         )
+
+
+def _hits(node: Conv, axis: int) -> tuple[Array, Array]:
+    """Where each input coordinate's hits begin, and the hits: pairs (tap, output coordinate)."""
+    along = reach(node, axis)
+    length = node.shape_in[1 + axis]
+    starts = np.searchsorted(along.source, np.arange(length + 1))
+    return starts, np.column_stack([along.tap, along.target])
 
 
 def _whole_steps(node: Delay, dt_s: float, source: str) -> Array:

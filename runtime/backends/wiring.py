@@ -1,7 +1,7 @@
 """How a network lies in the arrays of the exact engine, and what that engine refuses.
 
-What stands between two layers (any chain of Linear, Affine and Delay) is multiplied out into
-synapses, each with a weight and a delay, and compressed by source.
+What stands between two layers (any chain of Linear, Affine, Scale, convolution, pool, Flatten and
+Delay) is multiplied out into synapses, each with a weight and a delay, and compressed by source.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from reflexarc.ext import exact
 from reflexarc.runtime.backends.instant import nanoseconds
 from reflexarc.runtime.batch import Array
 from reflexarc.runtime.errors import GraphError, UnsupportedError
+from reflexarc.runtime.linearmap import LinearNode, bias_of, sparse_rows
 from reflexarc.runtime.network import (
     NIR_PARAMETERS,
     Delay,
@@ -27,6 +28,7 @@ from reflexarc.runtime.network import (
     Node,
     Output,
 )
+from reflexarc.runtime.nirgraph import input_size
 
 #: Shorter delays are refused: a loop of them would stand still.
 SHORTEST_DELAY_S = 1e-12
@@ -76,7 +78,7 @@ class Wiring:
         layers: the Neurons by name, in topological order.
         order: names of layers, then outputs; the engine's numbering of layers.
         first_unit: first unit of each of these.
-        first_source: first source of each layer, Input, and Affine (its bias).
+        first_source: first source of each layer, Input, and node with a bias.
         straight: Inputs that reach an Output without a neuron between.
         relays: what stands between them.
         shown: by graded Output, the layer whose voltage it shows.
@@ -137,7 +139,7 @@ def _check_nodes(network: Network) -> None:
             _check_delay(network, node)
         elif isinstance(node, Linear):
             _check_linear(network, node)
-        elif not isinstance(node, Input | Output):
+        elif not isinstance(node, Input | Output | LinearNode):
             raise UnsupportedError(
                 f"{network.source}: {node.name}: the exact backend cannot run a "
                 f"{type(node).__name__}; use the clocked backend"
@@ -188,7 +190,7 @@ def _check_edges(network: Network) -> None:
             if name not in network.nodes:
                 raise GraphError(f"{where}: there is no node '{name}'")
         first, second = network.nodes[before], network.nodes[after]
-        wanted = second.weight.shape[1] if isinstance(second, Linear) else second.size
+        wanted = input_size(second)
         if first.size != wanted:
             raise GraphError(f"{where}: {first.size} elements cannot feed {wanted}")
         graded = isinstance(first, Neurons) and not first.spiking
@@ -222,7 +224,7 @@ def _sorted(network: Network, before: Mapping[str, Sequence[str]], fault: str) -
 
 
 class Relays:
-    """What stands between layers: chains of Linear and Delay, which may part and meet again."""
+    """What stands between layers: chains of linear nodes and Delays, which part and meet again."""
 
     def __init__(self, network: Network) -> None:
         self._nodes = network.nodes
@@ -247,7 +249,7 @@ class Relays:
             rows = parts[0] if len(parts) == 1 else Rows.joined(parts).merged()
             for after in self._after[name]:
                 node = self._nodes[after]
-                if isinstance(node, Linear | Delay):
+                if isinstance(node, LinearNode | Delay):
                     arrived.setdefault(after, []).append(rows.through(node))
                 else:
                     yield node, rows
@@ -296,19 +298,19 @@ class Rows:
             self.source[which], self.target[which], self.weight[which], self.delay_ns[which]
         )
 
-    def through(self, node: Linear | Delay) -> Rows:
-        """These rows followed by a Linear or a Delay."""
+    def through(self, node: LinearNode | Delay) -> Rows:
+        """These rows followed by a linear node or a Delay."""
         if isinstance(node, Delay):
             delay_ns = self.delay_ns + nanoseconds(node.delay_s)[self.target]
             return Rows(self.source, self.target, self.weight, delay_ns)
-        column, row = np.nonzero(node.weight.T)
-        begin = np.searchsorted(column, np.arange(node.weight.shape[1] + 1))
+        matrix = sparse_rows(node)
+        begin = np.searchsorted(matrix.source, np.arange(input_size(node) + 1))
         fanout = np.diff(begin)[self.target]
         ours = np.repeat(np.arange(len(self.target)), fanout)
         within = np.arange(len(ours)) - np.repeat(np.cumsum(fanout) - fanout, fanout)
         theirs = begin[self.target[ours]] + within
-        weight = self.weight[ours] * node.weight[row[theirs], column[theirs]]
-        return Rows(self.source[ours], row[theirs], weight, self.delay_ns[ours])
+        weight = self.weight[ours] * matrix.weight[theirs]
+        return Rows(self.source[ours], matrix.target[theirs], weight, self.delay_ns[ours])
 
     def merged(self) -> Rows:
         """By source, delay and target; parallel ones as one, those of weight zero dropped."""
@@ -393,24 +395,25 @@ def _is_graded(node: Node) -> bool:
 
 
 def _is_relay(node: Node) -> bool:
-    return isinstance(node, Linear | Delay)
+    return isinstance(node, LinearNode | Delay)
 
 
 def _is_biased(node: Node) -> bool:
-    return isinstance(node, Linear) and node.bias is not None
+    return bias_of(node) is not None
 
 
 def _send_biases(network: Network, wiring: Wiring, engine: exact.ExactEngine) -> None:
     """Switch on the constant current of each Affine at time 0."""
     for name, first in wiring.first_source.items():
         node = network.nodes[name]
-        if not isinstance(node, Linear) or node.bias is None:
+        bias = bias_of(node)
+        if bias is None:
             continue
         if wiring.relays.reach_output(node):
             raise UnsupportedError(
                 f"{network.source}: {name}: a bias cannot reach an Output without a neuron "
                 f"between in exact mode; use the clocked backend"
             )
-        on = np.flatnonzero(node.bias)
+        on = np.flatnonzero(bias)
         at = np.zeros(len(on), np.int64), np.zeros(len(on))
-        engine.send(*at, first + on, np.ascontiguousarray(node.bias[on]), exact.CURRENT)
+        engine.send(*at, first + on, np.ascontiguousarray(bias[on]), exact.CURRENT)

@@ -11,36 +11,33 @@ import reflexarc
 ROOT = Path(__file__).resolve().parents[2]
 MATERIAL = ROOT.parent / "shared/nir"
 BENCHMARK = ROOT / "benchmarks/conformance.py"
-#: Node types of the next release, by item.
-LATER = ("sinabs_conv1d", "conv2d", "flatten", "scale", "sumpool", "threshold", "fan_in_sum")
-
 # Old files are meant to warn.
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
 
 
 def items():
-    """The clocked items of the conformance benchmark, or one that skips."""
+    """The items of the conformance benchmark, or one that skips; test_analytic has the analytic."""
     if not (MATERIAL.exists() and BENCHMARK.exists()):
         reason = pytest.mark.skip(reason=f"{MATERIAL} or {BENCHMARK} is absent")
         return [pytest.param(None, marks=reason, id="absent")]
     listed = runpy.run_path(str(BENCHMARK))["items"](MATERIAL)
-    return [pytest.param(item, id=item.name) for item in listed if item.mode == "clocked"]
+    chosen = [item for item in listed if not item.name.startswith("analytic/")]
+    return [pytest.param(item, id=item.name) for item in chosen]
 
 
 @pytest.mark.parametrize("item", items())
 def test_reference(item):
-    if any(name in item.name for name in LATER):
-        with pytest.raises(reflexarc.UnsupportedError, match="comes with the next release"):
-            item.measure()
-    else:
-        assert item.measure() <= item.allowed
+    # Of what no clocked rule reproduces, an angle of rates: far below that of two unlike rasters.
+    assert item.measure() <= (0.25 if item.allowed is None else item.allowed)
 
 
-def test_every_reference_of_this_release_is_there():
+def test_every_reference_is_there():
     if not MATERIAL.exists():
         pytest.skip(f"{MATERIAL} is absent")
     names = [param.id for param in items()]
     assert sum(name.startswith("outputs/") for name in names) == 42
+    files = {path.stem for folder in ("ops", "exported") for path in (MATERIAL / folder).iterdir()}
+    assert files <= {name.rpartition("/")[2] for name in names}
     assert len(names) == len(set(names))
 
 

@@ -26,8 +26,9 @@ def network():
         Delay(name="d", shape=(2,), delay_s=np.array([1.0, 2.0])),
         Linear(name="w", shape=(2,), weight=np.eye(2)),
         Output(name="out", shape=(2,)),
+        Output(name="copy", shape=(1,)),
     ]
-    edges = (("in", "n"), ("n", "d"), ("d", "i"), ("i", "w"), ("w", "out"))
+    edges = (("in", "n"), ("n", "d"), ("d", "i"), ("i", "w"), ("w", "out"), ("one", "copy"))
     return Network(nodes={node.name: node for node in nodes}, edges=edges)
 
 

@@ -12,10 +12,22 @@ from reflexarc.ext.clocked import ClockedEngine
 from reflexarc.ext.plasticity import TRACE_FLOOR
 from reflexarc.runtime.backends.clocked import ClockedBackend
 from reflexarc.runtime.backends.contract import BackendContract, three_neurons
+from reflexarc.runtime.backends.lowering import lower
 from reflexarc.runtime.batch import SPIKE
 from reflexarc.runtime.dialect import DIALECTS
 from reflexarc.runtime.errors import ConfigError, UnsupportedError
-from reflexarc.runtime.network import Delay, Input, Linear, Network, Neurons, Output
+from reflexarc.runtime.network import (
+    Conv,
+    Delay,
+    Flatten,
+    Input,
+    Linear,
+    Network,
+    Neurons,
+    Output,
+    Scale,
+    Threshold,
+)
 
 MS = 1_000_000
 
@@ -280,16 +292,18 @@ def reference(kind, dialect, p, x, dt_s):
     r = 1.0 if kind in d.ignores_r else p["r"]
     leak, reset = p.get("v_leak", 0.0), 0.0 if d.resets_to_zero else p.get("v_reset", 0.0)
     v = {"zero": 0.0, "leak": leak, "reset": reset}[d.initial_v]
-    current, voltages, spikes = 0.0, [], []
+    rest = leak if d.leaking_synapse else 0.0
+    current, voltages, spikes = rest, [], []
     for value in x:
         if "tau_syn" in p:
-            a = decay(p["tau_syn"])
+            a = 1 - dt_s / p["tau_syn"] if d.euler_synapse else decay(p["tau_syn"])
             gain = 1.0 if unit else p["w_in"] * (1 - a)
             current = (
                 a * (current + gain * value)
                 if d.inject_before_decay
                 else (a * current + gain * value)
             )
+            current += (1 - a) * rest
             value = current
         late = d.reset == "subtract_late" and v > p.get("v_threshold", np.inf)
         if kind in ("IF", "I"):
@@ -305,6 +319,7 @@ def reference(kind, dialect, p, x, dt_s):
             z = int(fires)
             if d.reset == "v_reset":
                 v = reset if fires else v
+                v = max(v, 0.0) if d.rectifies else v
             elif d.reset == "subtract_each":
                 z = int(v / th) if fires else 0
                 v -= z * th
@@ -418,6 +433,63 @@ def test_run_goes_on_from_where_it_stands():
     parts = [program.run({"in": raster}, steps=20).spikes["out"].t_s for _ in range(2)]
     whole = run(network, np.full((40, 1), 1.0)).spikes["out"].t_s
     assert np.array_equal(np.concatenate(parts), whole)
+
+
+# Nodes without a state; tests/runtime/test_linearmap.py has convolutions and pools.
+
+
+def flat(name, size=1):
+    return Flatten(name=name, shape=(size,), shape_in=(1, size))
+
+
+def test_scale_and_threshold_work_on_each_element():
+    scale = Scale(name="s", shape=(3,), scale=np.array([1.0, -2.0, 0.5]))
+    threshold = Threshold(name="t", shape=(3,), threshold=np.array([1.0, -1.0, 0.0]))
+    network = net(port("in", 3), scale, threshold, out("a", 3), out("b", 3),
+                  edges="in>s s>t s>a t>b")  # fmt: skip
+    shown = run(network, [[1, 1, 0], [2, 0, 1]])
+    assert shown.outputs["a"].tolist() == [[1, -2, 0], [2, 0, 0.5]]
+    assert shown.outputs["b"].tolist() == [[0, 0, 0], [1, 1, 1]]
+    assert shown.spikes["b"].i.tolist() == [0, 1, 2]
+
+
+def test_spikes_pass_a_flatten_without_an_operation():
+    plain = net(port("in", 2), linear("w", [[1, 2]]), out(), edges="in>w w>out")
+    network = net(port("in", 2), flat("f", 2), linear("w", [[1, 2]]), out(),
+                  edges="in>f f>w w>out")  # fmt: skip
+    assert run(network, np.eye(2)).outputs["out"].tolist() == [[1], [2]]
+    dialect = DIALECTS["reflexarc"]
+    operations = [lower(each, dialect, 1e-3).table() for each in (plain, network)]
+    assert len(operations[0]) == len(operations[1])
+
+
+def test_a_flatten_gathers_several_sources():
+    network = net(port("in"), linear("w", 3), flat("f"), out(), edges="in>w in>f w>f f>out")
+    assert run(network, [[1], [2]]).outputs["out"].ravel().tolist() == [4, 8]
+
+
+def test_a_flatten_in_a_cycle_shows_the_previous_step_for_the_whole_step():
+    """Evaluated as f, a, c: c may not see through f what a has become."""
+    nodes = flat("f"), linear("c", 1), linear("a", 2, [1]), port("in"), out()
+    network = net(*nodes, edges="f>a a>f f>c c>out")
+    assert run(network, np.zeros((4, 1))).outputs["out"].ravel().tolist() == [1, 3, 7, 15]
+
+
+@pytest.mark.parametrize(("dialect", "first"), [("snntorch", 3.0), ("norse", 0.0)])
+def test_the_bias_of_a_recurrent_convolution_at_once(dialect, first):
+    conv = Conv(
+        name="c",
+        shape=(1, 2),
+        shape_in=(1, 2),
+        weight=np.zeros((1, 1, 1)),
+        bias=np.array([3.0]),
+        stride=(1,),
+        padding=((0, 0),),
+        dilation=(1,),
+    )
+    network = net(port("in", 2), layer("a", "I", 2, r=1.0), conv, out("out", 2),
+                  edges="in>a a>c c>a a>out", dialect=dialect)  # fmt: skip
+    assert run(network, np.zeros((1, 2)), dt_s=1.0).outputs["out"].tolist() == [[first] * 2]
 
 
 # Learning.

@@ -21,6 +21,7 @@ from reflexarc.runtime.network import (
     Network,
     Neurons,
     Output,
+    Threshold,
 )
 from reflexarc.runtime.plasticity import Pes
 
@@ -291,6 +292,8 @@ def test_what_exact_mode_cannot_do_is_refused_by_name():
         ExactBackend().compile(Network(nodes=relays, edges=(("w", "d"), ("d", "w"))))
     with pytest.raises(UnsupportedError, match="'li' hands on a voltage"):
         compiled(neurons("li", "LI", LI), lif)
+    with pytest.raises(UnsupportedError, match="t: the exact backend cannot run a Threshold"):
+        compiled(Threshold(name="t", shape=(1,), threshold=np.ones(1)), lif)
     with pytest.raises(UnsupportedError, match="w: the exact backend does not learn"):
         compiled(linear("w", [[1.0]]), lif, plasticity={"w": Pes(modulator="n", learning_rate=1)})
     with pytest.raises(UnsupportedError, match="bias cannot reach an Output"):
