@@ -300,8 +300,9 @@ class Builder:
 
     def _add(self, node: Node, positions: npt.ArrayLike | None = None) -> Population:
         name = node.name
-        if not isinstance(name, str) or "/" in name or "\0" in name or name in ("", "."):
-            raise ConfigError(f"node {name!r}: a name is text without a '/'")
+        text = isinstance(name, str) and name.isprintable()
+        if not text or "/" in name or name in ("", "."):
+            raise ConfigError(f"node {name!r}: a name is printable text without a '/'")
         if name in self._nodes:
             raise ConfigError(f"node '{name}': there is one of that name; choose another")
         if node.size + sum(other.size for other in self._nodes.values()) > MAX_ELEMENTS:

@@ -331,7 +331,8 @@ def test_a_network_of_nirs_kinds_runs():
     ("call", "message"),
     [
         (lambda n, i, a, b: n.input("lines", 3), "node 'lines': there is one of that name"),
-        (lambda n, i, a, b: n.input("a/b", 3), "node 'a/b': a name is text without a '/'"),
+        (lambda n, i, a, b: n.input("a/b", 3), "node 'a/b': a name is printable text without"),
+        (lambda n, i, a, b: n.input("a\nb", 3), "a name is printable text without a '/'"),
         (lambda n, i, a, b: n.input("c", 0), "node 'c': expected whole numbers of at least 1"),
         (lambda n, i, a, b: n.input("c", 2**26), "node 'c': more than 33554432 elements"),
         (lambda n, i, a, b: n.population("c", 3, 5), "population 'c': expected a kind of neuron"),

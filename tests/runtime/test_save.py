@@ -2,6 +2,7 @@
 
 import dataclasses
 import zipfile
+from pathlib import Path
 
 import h5py
 import nir
@@ -28,6 +29,7 @@ from reflexarc.runtime.neurons import NeuronModel
 
 #: Not every layer here is connected.
 pytestmark = pytest.mark.filterwarnings("ignore:.*no edge leads")
+MATERIAL = Path(__file__).resolve().parents[3] / "shared/nir"
 KINDS = sorted(NeuronModel.__subclasses__(), key=lambda model: model.kind)
 
 
@@ -62,7 +64,8 @@ def assert_same_arrays(first, second):
 
 
 NUMBERS = st.floats(0.01, 100.0)
-NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=8)
+CHARACTERS = st.characters(codec="utf-8", exclude_characters="/").filter(str.isprintable)
+NAMES = st.text(CHARACTERS, min_size=1, max_size=8)
 
 
 @st.composite
@@ -149,6 +152,19 @@ def test_every_kind_is_saved(tmp_path):
     )
     reflexarc.save(network, tmp_path / "x.yaml")
     assert_same(network, reflexarc.load(tmp_path / "x.yaml"))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_real_graphs_come_back(tmp_path):
+    if not MATERIAL.exists():
+        pytest.skip(f"{MATERIAL} is absent")
+    paths = sorted(MATERIAL.glob("*/*.nir"))
+    assert len(paths) > 30
+    for path in paths:
+        network = reflexarc.load(path)
+        for name in ("again.nir", "again.yaml"):
+            reflexarc.save(network, tmp_path / name)
+            assert_same(network, reflexarc.load(tmp_path / name))
 
 
 def test_what_all_share_stays_one_number(tmp_path):
