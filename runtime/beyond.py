@@ -173,16 +173,18 @@ def values_of(
     return array
 
 
+_DTYPES = {"rows": ("int64",), "targets": ("uint16", "int32"), "weight": ("float32",)}
+
+
 def _projection(
     name: str, entry: ProjectionEntry, arrays: dict[str, Array], fail: Fail
 ) -> Projection:
     where = ("nodes", name)
     parts = []
-    dtypes = {"rows": ("int64",), "targets": ("int32", "uint16"), "weight": ("float32",)}
-    for key, allowed in dtypes.items():
+    for key, dtypes in _DTYPES.items():
         array = arrays.pop(f"{name}/{key}", None)
-        if array is None or array.dtype not in allowed:
-            fail(where, f"the arrays need '{name}/{key}', {' or '.join(allowed)}")
+        if array is None or array.dtype not in dtypes:
+            fail(where, f"the arrays need '{name}/{key}', {' or '.join(dtypes)}")
         parts.append(array)
     rows, targets, weight = parts
     if rows.shape != (entry.sources + 1,) or rows[0] != 0 or (np.diff(rows) < 0).any():

@@ -454,13 +454,18 @@ class Builder:
                 shape=layer.shape,
                 sources=sender.size,
                 rows=_frozen(part.rows),
-                targets=_frozen(part.targets),
+                targets=_frozen(_narrowed(part.targets, layer.size)),
                 weight=_frozen(weight),
                 delay_s=part.delay_s,
                 receptor=part.receptor or receptor or RECEPTORS[layer.kind][0],
             )
         )
         return name
+
+
+def _narrowed(targets: npt.NDArray[np.int32], size: int) -> Array:
+    """Indices into `size` elements in as few bytes as they need."""
+    return targets.astype(np.uint16) if size <= 2**16 else targets
 
 
 def _takes_input(node: Node) -> bool:
