@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml setup.py
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	mkdir -p build && touch $@ $(BUILT)
 
-$(BUILT): $(STAMP) $(wildcard ext/*.pyx ext/*.pxd)
+$(BUILT): $(STAMP) $(wildcard ext/*.pyx ext/*.pxd ext/*.h)
 	$(BIN)/python setup.py --quiet build_ext --inplace
 	touch $@
 

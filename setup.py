@@ -44,15 +44,19 @@ def extensions() -> list[Extension]:
         Extension(
             f"reflexarc.ext.{path.stem}",
             [f"ext/{path.name}"],
-            include_dirs=[np.get_include()],
+            include_dirs=[np.get_include(), "ext"],
+            depends=[f"ext/{header.name}" for header in sorted((ROOT / "ext").glob("*.h"))],
             define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
             # -ffp-contract=off: a fused multiply-add would make results depend on the processor.
             extra_compile_args=[
                 "-O3",
                 "-ffp-contract=off",
                 "-fno-math-errno",
+                "-fno-trapping-math",
                 "-Wno-unreachable-code-fallthrough",
+                "-pthread",
             ],
+            extra_link_args=["-pthread"],
         )
         for path in sorted((ROOT / "ext").glob("*.pyx"))
     ]

@@ -1,137 +1,118 @@
-"""One control step of a 1,000-neuron network, beside a peer's in the same run; one JSON object.
+"""The engine's figures beside the peers' in the same run; one JSON object.
 
-    python benchmarks/engine.py                       # the engine alone
-    python benchmarks/engine.py --harness ../shared/peers --peer brian2=ENV/bin/python ...
+    python benchmarks/engine.py                                  # the engine alone
+    python benchmarks/engine.py --harness ../shared/peers --peer genn=ENV/bin/python ...
+    python benchmarks/engine.py --only cuba_4000 coba_4000 ...
 
-The network: N CubaLIF neurons at about 5 Hz, 100 recurrent synapses each, 100 input spikes a
-millisecond onto 10 neurons each, output spikes read back in Python every step. They have one
-synaptic time constant of 5 ms; where the peers give inhibition 10 ms, its weight is doubled here to
-keep the charge. Brian2, Nengo and NEST join through the neutral harness when
-environments that have them are named.
+Each figure is the median of --repeat runs on one core, taken in turn with the peers'; a run that
+other processes disturbed is repeated. `ratio` is to the fastest peer whose firing rate agrees with
+ours within 5 %; those that do not are listed as void.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import statistics
-import subprocess
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
-import numpy as np
+from peers import Bench, Result
 
-from reflexarc.runtime.backends.clocked import ClockedBackend
-from reflexarc.runtime.batch import SPIKE
-from reflexarc.runtime.clock import perf_ns
-from reflexarc.runtime.network import Input, Linear, Network, Neurons, Output
-
-STEP_NS = 1_000_000
-#: Peers the harness knows, and how each is driven fastest there.
-PEERS = {"brian2": "netop", "nengo": "sparse", "nest": ""}
-LINES, FAN_OUT, INDEGREE, SPIKES = 1000, 10, 100, 100
+#: Neurons and synapses onto each.
+SMALL, MIDDLE, BRUNEL, LARGE = (1000, 100), (10_000, 100), (10_000, 1000), (40_000, 1000)
+CUBA = (4000, 80)
 
 
-def loop_network(n: int, seed: int = 1) -> Network:
-    """The network of the control-step benchmark, in millivolts, after the peers' `loop`."""
-    rng = np.random.default_rng(seed)
-    w_in, w_rec = np.zeros((n, LINES)), np.zeros((n, n))
-    for line in range(LINES):
-        w_in[rng.choice(n, FAN_OUT, replace=False), line] = 0.5
-    for post in range(n):
-        pre = rng.choice(n, INDEGREE, replace=False)
-        w_rec[post, pre] = np.where(pre < 0.8 * n, 0.3, -3.0)
-    values = {
-        "tau_syn": 5e-3,
-        "tau_mem": 20e-3,
-        "r": 1.0,
-        "v_leak": -60.0 + (6.93 if n <= 2000 else 9.8),  # a drive that gives the peers' rate
-        "v_threshold": -50.0,
-        "v_reset": -60.0,
-        "w_in": 1 / (1 - np.exp(-1 / 5)),  # a spike of weight w raises the current by w
+def control_step(size: tuple[int, int]) -> Callable[[Bench], Result]:
+    """One millisecond called from Python, by step of the clock."""
+    return lambda bench: {f"dt_{dt:g}_ms": bench.steps(*size, dt) for dt in (1.0, 0.1)}
+
+
+def by_itself(net: str, key: str, size: tuple[int, int], ms: float) -> Callable[[Bench], Result]:
+    """A network without ports."""
+    return lambda bench: bench.runs(net, key, *size, ms)
+
+
+def delivery_share(bench: Bench) -> Result:
+    """Synaptic events over those of a plain C loop through the same rows."""
+    return {
+        "10k": bench.ours("delivery.py", "--n", 10_000, "--steps", 500),
+        "100k": bench.ours("delivery.py", "--n", 100_000, "--steps", 50),
     }
-    parameters = {name: np.full(n, value) for name, value in values.items()}
-    nodes = [
-        Input(name="input", shape=(LINES,)),
-        Linear(name="w_in", shape=(n,), weight=w_in),
-        Neurons(name="lif", shape=(n,), kind="CubaLIF", parameters=parameters),
-        Linear(name="w_rec", shape=(n,), weight=w_rec),
-        Output(name="output", shape=(n,)),
-    ]
-    edges = (
-        ("input", "w_in"),
-        ("w_in", "lif"),
-        ("lif", "w_rec"),
-        ("w_rec", "lif"),
-        ("lif", "output"),
-    )
-    return Network(nodes={node.name: node for node in nodes}, edges=edges, mode="clocked")
 
 
-def inputs_of(seed: int = 7) -> list[np.ndarray]:
-    """64 different millisecond's worth of input lines, as the peers get them."""
-    rng = np.random.default_rng(seed)
-    return [np.sort(rng.choice(LINES, SPIKES, replace=False)) for _ in range(64)]
+@cache
+def exact_mode(bench: Bench) -> Result:
+    """Both figures of the exact engine."""
+    nest = bench.pythons.get("nest")
+    options = ["--nest", nest, "--harness", bench.harness] if nest else []
+    return bench.ours("exact.py", "--repeat", bench.repeat, *options)
 
 
-def step_us(n: int, steps: int) -> dict[str, float]:
-    """p50 and p99 of one `Program.step` from Python, in microseconds."""
-    program = ClockedBackend().compile(loop_network(n), dt_s=1e-3)
-    lines, took_ns, spikes = inputs_of(), np.empty(steps), 0
-    for step in range(-200, steps):
-        batch = np.zeros(SPIKES, dtype=SPIKE)
-        batch["i"] = lines[step & 63]
-        batch["t_ns"] = (step + 200) * STEP_NS
-        begin = perf_ns()
-        out = program.step((step + 201) * STEP_NS, {"input": batch})["output"]
-        if step >= 0:
-            took_ns[step] = perf_ns() - begin
-            spikes += len(out)
-    p50, p99 = np.percentile(took_ns, [50, 99]) * 1e-3
-    return {"p50": p50, "p99": p99, "rate_hz": spikes / n / steps * 1000}
+def bytes_per_synapse(bench: Bench) -> Result:
+    """Resident memory of a running network, over its synapses."""
+    size = ["--n", LARGE[0], "--k", LARGE[1], "--ms", 20, "--warm", 20]
+    return {
+        kind: bench.ours("driver.py", "tput", net, *size)["bytes_per_synapse"]
+        for kind, net in (("static", "brunel"), ("plastic", "brunel_stdp"))
+    }
 
 
-def peer_us(harness: Path, peers: dict[str, str], n: int) -> dict[str, dict[str, float]]:
-    """p50 and rate of each peer's step of the same size, through the neutral harness."""
-    found = {}
-    for name, python in peers.items():
-        command = [python, "bench.py", "loop", f"{name}_e", "--n", str(n), "--dt", "1.0"]
-        command += ["--steps", "2000", "--opt", PEERS[name]]
-        done = subprocess.run(command, cwd=harness, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"{name}: {done.stderr.splitlines()[-1]}")
-        result = json.loads(done.stdout.splitlines()[-1])
-        found[result["version"]] = {"p50": result["p50"], "rate_hz": result["rate_hz"]}
-    return found
+def two_cores(bench: Bench) -> Result:
+    """The large networks with two threads, over one; and whether every bit is the same."""
+    pinned = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    try:
+        return {net: _two_threads(bench, net) for net in ("brunel", "brunel_stdp")}
+    finally:
+        os.sched_setaffinity(0, pinned)
+
+
+def _two_threads(bench: Bench, net: str) -> Result:
+    size = ["--n", LARGE[0], "--k", LARGE[1], "--ms", 100, "--warm", 50]
+    runs = {1: [], 2: []}
+    for _ in range(bench.repeat):
+        for threads, taken in runs.items():
+            taken.append(bench.ours("driver.py", "tput", net, *size, "--threads", threads))
+    one, two = (statistics.median(run["wall_per_sim"] for run in taken) for taken in runs.values())
+    states = {run["state"] for taken in runs.values() for run in taken}
+    return {"ratio": one / two, "same_state": len(states) == 1}
+
+
+FIGURES: dict[str, Callable[[Bench], Result]] = {
+    "step_1k_us_p50": control_step(SMALL),
+    "step_10k_us_p50": control_step(MIDDLE),
+    "delivery_share": delivery_share,
+    "cuba_4000": by_itself("cuba", "wall_per_sim", CUBA, 1000),
+    "coba_4000": by_itself("coba", "wall_per_sim", CUBA, 500),
+    "brunel_10k": by_itself("brunel", "mev_s", BRUNEL, 200),
+    "brunel_40k": by_itself("brunel", "mev_s", LARGE, 100),
+    "brunel_10k_stdp": by_itself("brunel_stdp", "mev_s", BRUNEL, 100),
+    "brunel_40k_stdp": by_itself("brunel_stdp", "mev_s", LARGE, 50),
+    "silent_cost": lambda bench: exact_mode(bench)["silent_cost"],
+    "exact_events": lambda bench: exact_mode(bench)["exact_events"],
+    "bytes_per_synapse": bytes_per_synapse,
+    "edlut_size": lambda bench: bench.ours("edlut.py"),
+    "million": lambda bench: bench.ours("million.py"),
+    "two_cores": two_cores,
+}
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--only", nargs="+", choices=FIGURES, default=list(FIGURES))
     parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--harness", type=Path, help="folder of the neutral peer harness")
+    parser.add_argument("--harness", type=Path, default=Path("../shared/peers"))
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON")
     args = parser.parse_args()
+    pythons = dict(peer.split("=", 1) for peer in args.peer)
+    bench = Bench(args.harness.resolve(), pythons, args.repeat)
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    gc.disable()
-    result: dict[str, object] = {}
-    for n in (1000, 10_000):
-        ours = [step_us(n, args.steps) for _ in range(args.repeat)]
-        p50 = statistics.median(run["p50"] for run in ours)
-        peers = peer_us(args.harness, dict(peer.split("=", 1) for peer in args.peer), n)
-        name = f"step_{n // 1000}k_us"
-        result[name] = {
-            "p50": round(p50, 2),
-            "p99": round(statistics.median(run["p99"] for run in ours), 2),
-            "rate_hz": round(ours[0]["rate_hz"], 2),
-            "peers": peers,
-            "ratio_to_fastest_peer": (
-                round(min(peer["p50"] for peer in peers.values()) / p50, 2) if peers else None
-            ),
-        }
-    print(json.dumps(result, indent=2))
+    print(json.dumps({name: FIGURES[name](bench) for name in args.only}, indent=2))
 
 
 if __name__ == "__main__":

@@ -5,18 +5,22 @@ import numpy.typing as npt
 
 OP: np.dtype[Any]
 PORT: np.dtype[Any]
-LOG_ENTRY: np.dtype[Any]
 KINDS: dict[str, int]
 STORAGES: dict[str, int]
 RESETS: dict[str, int]
+MODELS: dict[str, int]
+TARGET: np.dtype[Any]
+GENERATORS: dict[str, int]
+THREADS: int
 
+def cut_rows(
+    rows: npt.NDArray[np.int64], targets: npt.NDArray[Any], layer: int, threads: int
+) -> npt.NDArray[np.int64]: ...
 def all_finite(x: npt.NDArray[np.float64]) -> bool: ...
 
 class ClockedEngine:
     step: int
     learning: bool
-    @property
-    def steps_per_call(self) -> int: ...
     def __init__(
         self,
         ops: npt.NDArray[Any],
@@ -30,10 +34,31 @@ class ClockedEngine:
         starts: npt.NDArray[np.int64],
         counts: npt.NDArray[np.int64],
         ports: npt.NDArray[Any],
-        log: npt.NDArray[Any],
-        steps_per_call: int,
+        arrived: npt.NDArray[np.float32],
+        fired: npt.NDArray[np.int32],
+        layers: int,
+        projections: list[tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], int]],
+        rings: list[tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any] | None]],
         dt_ns: int,
+        seed: int,
+        threads: int,
     ) -> None: ...
+    def learn(
+        self,
+        k: int,
+        rule: tuple[float, float, float, float],
+        plus: npt.NDArray[np.float32],
+        minus: npt.NDArray[np.float32],
+        weight: npt.NDArray[np.float32],
+        target: npt.NDArray[Any],
+        fired: npt.NDArray[np.int64],
+        since: npt.NDArray[np.int64],
+        trace: npt.NDArray[np.float32],
+    ) -> None: ...
+    def settle(self, k: int) -> None: ...
+    def latest(self, k: int) -> npt.NDArray[np.int64]: ...
+    def resume(self, k: int, latest: npt.NDArray[np.int64]) -> None: ...
+    def refresh(self) -> None: ...
     def release(self) -> None: ...
     def hold(self, port: int, x: npt.NDArray[np.float64]) -> None: ...
     def feed(self, port: int, spikes: npt.NDArray[Any], until_ns: int) -> None: ...

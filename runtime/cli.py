@@ -133,6 +133,30 @@ def show(name: ScenarioName, settings: Settings = None, as_json: Json = False) -
 
 
 @app.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a graph .nir or a sidecar .yaml")],
+    rate: Annotated[float, typer.Option(help="spikes a second of every element")] = 10.0,
+    dt: Annotated[float | None, typer.Option(help="clock step to judge by, in seconds")] = None,
+    picture: Annotated[
+        Path | None, typer.Option("--draw", metavar="FILE", help="draw the graph: .png or .svg")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a network is: its graph, sizes, memory, expected work, and what looks wrong."""
+    from reflexarc.runtime.inspection import console, inspect_file, show
+
+    network, found = inspect_file(file, rate_hz=rate, dt_s=dt)
+    if picture is not None:
+        from reflexarc.runtime.drawing import draw
+
+        draw(network, picture)
+    if as_json:
+        print(found.model_dump_json())
+    else:
+        show(found, console())
+
+
+@app.command()
 def doctor(as_json: Json = False) -> int:
     """Say what this machine can and cannot do, and how to mend it."""
     from reflexarc.runtime.doctor import examine

@@ -29,11 +29,19 @@ class _Loader(yaml.SafeLoader):
     """YAML 1.2's numbers: to PyYAML alone `1e-4` and `1.5e3` are words."""
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)
+class _Dumper(yaml.SafeDumper):
+    """Quotes what `_Loader` would take for a number, and gives no aliases, which it refuses."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
+        list("-+.0123456789"),
+    )
 
 Model = TypeVar("Model", bound=BaseModel)
 #: Line (from 1) of every key, by its path in the document.
@@ -82,7 +90,8 @@ class Document:
             return model.model_validate(data)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            self.fail((*at, *_key_path(first["loc"], data)), explain(first))
+            loc = (*first["loc"], *_tag(first))
+            self.fail((*at, *_key_path(loc, data)), explain(first))
 
 
 def _key_path(loc: tuple[str | int, ...], data: Any) -> tuple[str | int, ...]:
@@ -99,11 +108,19 @@ def _key_path(loc: tuple[str | int, ...], data: Any) -> tuple[str | int, ...]:
     return tuple(path)
 
 
+def _tag(error: Any) -> tuple[str, ...]:
+    """The key that chooses between the members of a union, where the complaint is of it."""
+    tagged = error["type"] in ("union_tag_invalid", "union_tag_not_found")
+    return (str(error["ctx"]["discriminator"]).strip("'"),) if tagged else ()
+
+
 def explain(error: Any) -> str:
     """One pydantic error as one line that says what is wrong and what is allowed."""
     kind, message = error["type"], str(error["msg"])
     message = message.removeprefix("Value error, ").replace("\n", " ")
-    if kind == "missing":
+    if kind == "union_tag_invalid":
+        return f"'{error['ctx']['tag']}' is not known; use one of {error['ctx']['expected_tags']}"
+    if kind in ("missing", "union_tag_not_found"):
         return "required key is missing"
     if kind == "extra_forbidden":
         return "unknown key; remove it or correct its spelling"
@@ -147,6 +164,17 @@ def parse_yaml(text: str, source: str) -> Document:
         raise ConfigError(f"{source}:1: expected a mapping of keys to values")
     lines: dict[tuple[str | int, ...], int] = {}
     return Document(source, _plain(node, (), source, lines), lines)
+
+
+def dump_yaml(data: Mapping[str, Any]) -> str:
+    """YAML text (ASCII) that `parse_yaml` reads back, innermost lists and mappings on a line."""
+    return yaml.dump(
+        data,
+        Dumper=_Dumper,
+        sort_keys=False,
+        width=100,
+        default_flow_style=None,
+    )
 
 
 def _line(mark: Any) -> int:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from reflexarc.runtime.errors import ConfigError
 
@@ -14,13 +18,37 @@ def write_atomic(path: Path, data: bytes) -> None:
     Raises:
         ConfigError: the folder is missing, full or not ours to write in.
     """
-    part = path.with_name(path.name + ".part")
+    with replacing(path) as (file,):
+        file.write(data)
+
+
+@contextmanager
+def replacing(*paths: Path) -> Iterator[list[BinaryIO]]:
+    """Open a file beside each path; they take the paths' places once all are whole on the disk.
+
+    If anything goes wrong in the block, nothing has changed.
+
+    Raises:
+        ConfigError: the folder is missing, full or not ours to write in.
+    """
+    parts = [path.with_name(path.name + ".part") for path in paths]
+    files: list[BinaryIO] = []
     try:
-        with part.open("wb") as file:
-            file.write(data)
+        for path, part in zip(paths, parts, strict=True):
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+            files.append(part.open("wb"))
+        yield files
+        for file in files:
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
+            file.close()
+        for path, part in zip(paths, parts, strict=True):
+            part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
+        place = str(error.filename or paths[0]).removesuffix(".part")
+        raise ConfigError(f"{place}: cannot be written: {error.strerror}") from None
+    finally:
+        for file, part in zip(files, parts, strict=False):
+            file.close()
+            part.unlink(missing_ok=True)

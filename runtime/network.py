@@ -220,7 +220,7 @@ class Projection(Node):
     Attributes:
         sources: elements of the node that sends.
         rows: int64, shape (sources + 1,): the synapses of source j are rows[j] to rows[j + 1].
-        targets: int32, shape (synapses,), ascending within a row; a target may come twice.
+        targets: uint16 or int32, shape (synapses,), ascending within a row; one may come twice.
         weight: float32, shape (synapses,), or (1,) where all are alike.
         delay_s: from a spike to its arrival; the same for all synapses.
         receptor: which of the layer's receptors it reaches; "" is the kind's first.
@@ -230,7 +230,7 @@ class Projection(Node):
 
     sources: int
     rows: npt.NDArray[np.int64]
-    targets: npt.NDArray[np.int32]
+    targets: npt.NDArray[np.uint16] | npt.NDArray[np.int32]
     weight: npt.NDArray[np.float32]
     delay_s: float = 0.0
     receptor: str = ""
@@ -255,6 +255,7 @@ class Network:
         mode, dialect, dt_s: how to run it unless the caller says otherwise.
         initial_v: first voltage by layer name, shape (size,); where absent the dialect decides.
         plasticity: learning rule by name of the Linear node whose weights it changes.
+        seed: of everything random in it.
     """
 
     nodes: Mapping[str, Node]
@@ -266,6 +267,7 @@ class Network:
     dt_s: float | None = None
     initial_v: Mapping[str, FloatArray] = field(default_factory=dict)
     plasticity: Mapping[str, Rule] = field(default_factory=dict)
+    seed: int = 0
 
     def inputs(self) -> list[Input]:
         """The input ports, in the order of the file."""

@@ -22,6 +22,7 @@ from reflexarc.runtime.files import write_atomic
 from reflexarc.runtime.hdf5text import check_text
 from reflexarc.runtime.linearmap import same_padding
 from reflexarc.runtime.network import (
+    NIR_PARAMETERS,
     Conv,
     Delay,
     Flatten,
@@ -185,29 +186,38 @@ def from_graph(graph: Any, source: str = "<NIRGraph>") -> Network:
 def write(network: Network, path: str | Path) -> None:
     """Write the graph of `network` so that `nir.read` accepts it; replaces `path` at once.
 
-    The sidecar's part (spike_area, plasticity, ...) is not in the format and is not written.
+    The sidecar's part (spike_area, plasticity, refractory, ...) is not in the format and is not
+    written; `reflexarc.save` sees to it.
 
     Raises:
         ConfigError: the folder cannot be written to, or a node's name has a '/' (HDF5 would take
             it for two).
     """
+    write_atomic(Path(path), encode(network, str(path)))
+
+
+def encode(network: Network, path: str, *, ordered: bool = False) -> bytes:
+    """What `write` writes; `path` is for messages.
+
+    Readers see the nodes in their order if `ordered`, and by name otherwise.
+    """
     for name in network.nodes:
-        if "/" in name or name in ("", "."):
+        if "/" in name or "\0" in name or name in ("", "."):
             raise GraphError(f"{path}: node '{name}': HDF5 cannot hold this name; rename the node")
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
-        _write_graph(file, network)
-    write_atomic(Path(path), buffer.getvalue())
+        _write_graph(file, network, ordered)
+    return buffer.getvalue()
 
 
-def _write_graph(file: Any, network: Network) -> None:
+def _write_graph(file: Any, network: Network, ordered: bool) -> None:
     string = h5py.string_dtype()
     file.create_dataset("version", data=FORMAT_VERSION, dtype=string)
     graph = file.create_group("node")
     graph.create_dataset("type", data="NIRGraph", dtype=string)
     pairs = np.array(network.edges, dtype=object).reshape(-1, 2)
     graph.create_dataset("edges", data=pairs, dtype=string)
-    nodes = graph.create_group("nodes")
+    nodes = graph.create_group("nodes", track_order=ordered)
     for name, node in network.nodes.items():
         kind, parameters = _raw(node)
         group = nodes.create_group(name)
@@ -248,9 +258,9 @@ def _raw(node: Node) -> tuple[str, Mapping[str, Array | str]]:
             kind = "SumPool2d" if node.kind == "sum" else "AvgPool2d"
             windows = {"kernel_size": node.kernel, "stride": node.stride, "padding": node.padding}
             return kind, {name: np.array(value) for name, value in windows.items()}
-        case Neurons():
-            shaped = {name: v.reshape(node.shape) for name, v in node.parameters.items()}
-            return node.kind, shaped
+        case Neurons() if node.kind in NIR_PARAMETERS:
+            names = NIR_PARAMETERS[node.kind]
+            return node.kind, {name: node.parameters[name].reshape(node.shape) for name in names}
     raise UnsupportedError(f"node '{node.name}': {type(node).__name__} is not a NIR type")
 
 

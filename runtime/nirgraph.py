@@ -16,16 +16,16 @@ from reflexarc.runtime.errors import GraphError
 from reflexarc.runtime.network import (
     Conv,
     Flatten,
-    Input,
     Linear,
     Network,
     Node,
-    Output,
     Pooling,
+    Projection,
 )
 from reflexarc.runtime.nirdraft import Draft
 from reflexarc.runtime.nirnest import Edge, Flat, flatten, without_ports
 from reflexarc.runtime.nirnode import MAX_ELEMENTS, RawNode, read_node
+from reflexarc.runtime.topology import loose_ends
 
 RawNodes: TypeAlias = Mapping[str, RawNode]
 Drafts: TypeAlias = dict[str, Draft]
@@ -130,26 +130,16 @@ def _misfit(drafts: Drafts, before: str, after: str) -> str:
 
 
 def warn_of_loose_ends(network: Network) -> None:
-    """Warn of every node that no edge leads into or out of; old exporters leave some.
-
-    A modulator of learning is heard without an edge.
-    """
-    fed = {after for _, after in network.edges}
-    heard = {before for before, _ in network.edges}
-    heard.update(rule.modulator for rule in network.plasticity.values())
-    for name, node in network.nodes.items():
-        missing = []
-        if name not in fed and not isinstance(node, Input):
-            missing.append("into it")
-        if name not in heard and not isinstance(node, Output):
-            missing.append("out of it")
-        if missing:
-            message = f"{network.source}: node '{name}': no edge leads {' or '.join(missing)}"
-            warnings.warn(message, UserWarning, stacklevel=2)
+    """Warn of every node that no edge leads into or out of; old exporters leave some."""
+    for name, missing in loose_ends(network):
+        message = f"{network.source}: node '{name}': no edge leads {' or '.join(missing)}"
+        warnings.warn(message, UserWarning, stacklevel=2)
 
 
 def input_size(node: Node) -> int:
     """Number of elements that `node` takes."""
+    if isinstance(node, Projection):
+        return node.sources
     if isinstance(node, Linear):
         return int(node.weight.shape[1])
     return prod(node.shape_in) if isinstance(node, Conv | Pooling | Flatten) else node.size

@@ -7,7 +7,7 @@ in `Rule`. The sidecar and the checks follow from the declaration.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ class Pes(Strict):
     w_max: float = 1e30
 
     def misfit(
-        self, weight: npt.NDArray[np.float64], sizes: Mapping[str, int]
+        self, weight: npt.NDArray[np.floating], sizes: Mapping[str, int]
     ) -> tuple[str, str] | None:
         """Why the rule does not fit an edge, as (key, problem); None if it fits.
 
@@ -50,11 +50,41 @@ class Pes(Strict):
                 f"'{self.modulator}' has {size} values and the edge {len(weight)} outputs; "
                 "they must be as many"
             )
-        if self.w_min > weight.min():
-            return "w_min", f"{self.w_min:g} is above the smallest weight, {weight.min():g}"
-        if self.w_max < weight.max():
-            return "w_max", f"{self.w_max:g} is below the largest weight, {weight.max():g}"
-        return None
+        return _out_of_bounds(weight, self.w_min, self.w_max)
 
 
-Rule: TypeAlias = Pes
+class PairStdp(Strict):
+    """Pair-based spike-timing-dependent plasticity, all pairs, additive (Song et al. 2000).
+
+    For a projection. A spike of the source that arrives dt after a spike of the target lowers the
+    weight by `a_minus` exp(-dt / tau_minus_s), a spike of the target that follows an arrival by dt
+    (0 within one clock step) raises it by `a_plus` exp(-dt / tau_plus_s); all pairs add up, each
+    change is clipped to [w_min, w_max]. Pairs more than 30 time constants apart count for nothing.
+    """
+
+    rule: Literal["pair_stdp"] = "pair_stdp"
+    a_plus: float = Field(ge=0)
+    a_minus: float = Field(ge=0)
+    tau_plus_s: float = Field(default=0.02, gt=0)
+    tau_minus_s: float = Field(default=0.02, gt=0)
+    w_min: float = 0.0
+    w_max: float = 1e30
+
+    def misfit(
+        self, weight: npt.NDArray[np.floating], sizes: Mapping[str, int]
+    ) -> tuple[str, str] | None:
+        """Why the rule does not fit these weights, as (key, problem); None if it fits."""
+        return _out_of_bounds(weight, self.w_min, self.w_max)
+
+
+def _out_of_bounds(
+    weight: npt.NDArray[np.floating], w_min: float, w_max: float
+) -> tuple[str, str] | None:
+    if weight.size and w_min > weight.min():
+        return "w_min", f"{w_min:g} is above the smallest weight, {weight.min():g}"
+    if weight.size and w_max < weight.max():
+        return "w_max", f"{w_max:g} is below the largest weight, {weight.max():g}"
+    return None
+
+
+Rule: TypeAlias = Annotated[Pes | PairStdp, Field(discriminator="rule")]

@@ -5,18 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from reflexarc.runtime import nirfile
+from reflexarc.runtime.arrays import read_arrays
+from reflexarc.runtime.batch import Array
+from reflexarc.runtime.beyond import Entry, Told, check_edges, node_of, values_of
 from reflexarc.runtime.config import Document, Strict, read_yaml
 from reflexarc.runtime.dialect import named
 from reflexarc.runtime.errors import ConfigError, UnsupportedError
-from reflexarc.runtime.network import Delay, FloatArray, Linear, Mode, Network, Neurons, Node
+from reflexarc.runtime.network import (
+    Delay,
+    FloatArray,
+    Linear,
+    Mode,
+    Network,
+    Neurons,
+    Node,
+    Projection,
+)
+from reflexarc.runtime.neurons import misfit
 from reflexarc.runtime.nirgraph import warn_of_loose_ends
-from reflexarc.runtime.plasticity import Rule
+from reflexarc.runtime.plasticity import Pes, Rule
 
 _SECONDS: Mapping[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 
@@ -29,8 +42,13 @@ class Sidecar(Strict):
         spike_area: charge of the Dirac that a spike delivers in exact mode (value times seconds).
         time_unit: the unit of the graph's times; they are scaled to seconds.
         mode, dialect, dt_s: how to run it unless the caller says otherwise.
-        initial_v: first voltage by layer, one number or one for each neuron.
+        initial_v: first voltage by layer: one number, one for each neuron, or `array`.
         plasticity: learning rule by name of the Linear or Affine node.
+        refractory: seconds that v is held after a spike, by layer of a kind that NIR has: one
+            number, or `array`.
+        nodes: what NIR has no word for, in seconds whatever the time_unit; see `beyond`.
+        order, edges: if there are such nodes, all nodes in their order and all edges.
+        arrays: path of an .npz file, relative to the sidecar, with NODE/KEY for what is large.
     """
 
     graph: str
@@ -39,8 +57,13 @@ class Sidecar(Strict):
     mode: Mode = "exact"
     dialect: str = "reflexarc"
     dt_s: float | None = Field(default=None, gt=0)
-    initial_v: dict[str, float | list[float]] = Field(default_factory=dict)
+    initial_v: dict[str, Told | list[float]] = Field(default_factory=dict)
     plasticity: dict[str, Rule] = Field(default_factory=dict)
+    refractory: dict[str, Told] = Field(default_factory=dict)
+    nodes: dict[str, Entry] = Field(default_factory=dict)
+    order: list[str] | None = None
+    edges: list[Annotated[list[str], Field(min_length=2, max_length=2)]] | None = None
+    arrays: str | None = None
 
 
 def load(
@@ -82,18 +105,60 @@ def load(
     graph = path.parent / sidecar.graph
     if not graph.is_file():
         document.fail(("graph",), f"no such file: {graph}")
+    arrays: dict[str, Array] = {}
+    if sidecar.arrays is not None:
+        if not (path.parent / sidecar.arrays).is_file():
+            document.fail(("arrays",), f"no such file: {path.parent / sidecar.arrays}")
+        arrays = read_arrays(path.parent / sidecar.arrays)
+    network = _joined(graph, sidecar, arrays, document)
     if overrides:
         document = Document(str(path), {**document.data, **overrides}, document.lines)
-    return _attach(nirfile.read(graph), document)
+    network = _attach(network, document, arrays)
+    if arrays:
+        document.fail(("arrays",), f"'{next(iter(arrays))}' is not needed; remove it")
+    return network
+
+
+def _joined(path: Path, sidecar: Sidecar, arrays: dict[str, Array], document: Document) -> Network:
+    """The graph of `path` with the nodes that only the sidecar has."""
+    graph = nirfile.read(path)
+    if not sidecar.nodes:
+        for key in ("order", "edges"):
+            if getattr(sidecar, key) is not None:
+                document.fail((key,), "is only for sidecars with nodes; remove it")
+        return graph
+    if sidecar.edges is None or sidecar.order is None:
+        document.fail(("nodes",), "need all edges and the order of all nodes beside them")
+    double = next((name for name in sidecar.nodes if name in graph.nodes), None)
+    if double is not None:
+        document.fail(("nodes", double), f"is in {path.name} too; keep one")
+    nodes = dict(graph.nodes)
+    for name, entry in sidecar.nodes.items():
+        nodes[name] = node_of(name, entry, arrays, document.fail)
+    if sorted(sidecar.order) != sorted(nodes):
+        document.fail(("order",), "must name every node of the graph and of the sidecar once")
+    edges = tuple((before, after) for before, after in sidecar.edges)
+    inner = {edge for edge in edges if not sidecar.nodes.keys() & set(edge)}
+    odd = inner.symmetric_difference(graph.edges)
+    if odd:
+        before, after = min(odd)
+        document.fail(("edges",), f"{before} -> {after} must be in {path.name} and here")
+    ordered = {name: nodes[name] for name in sidecar.order}
+    network = replace(graph, nodes=ordered, edges=edges, source=document.source)
+    check_edges(network, document.fail)
+    return network
 
 
 def _from_arguments(overrides: dict[str, Any]) -> Document:
     return Document("load", {"graph": "", **overrides}, {})
 
 
-def _attach(network: Network, document: Document) -> Network:
-    """Join a graph with what `document` says about it."""
+def _attach(
+    network: Network, document: Document, arrays: dict[str, Array] | None = None
+) -> Network:
+    """Join a graph with what `document` says about it and has in its arrays."""
     sidecar = document.validate(Sidecar)
+    arrays = {} if arrays is None else arrays
     try:
         named(sidecar.dialect)
     except UnsupportedError as error:
@@ -101,16 +166,20 @@ def _attach(network: Network, document: Document) -> Network:
     for name, rule in sidecar.plasticity.items():
         _check_rule(network, name, rule, document)
     unit_s = _SECONDS[sidecar.time_unit]
+    nodes = {
+        name: node if name in sidecar.nodes else _in_seconds(node, unit_s)
+        for name, node in network.nodes.items()
+    }
     attached = replace(
         network,
-        nodes={name: _in_seconds(node, unit_s) for name, node in network.nodes.items()},
+        nodes=nodes | _with_refractory(nodes, sidecar, arrays, document),
         spike_area=sidecar.spike_area,
         mode=sidecar.mode,
         dialect=sidecar.dialect,
         dt_s=sidecar.dt_s,
         initial_v={
-            name: _voltages(network, name, value, document)
-            for name, value in sidecar.initial_v.items()
+            name: _voltages(network, name, said, arrays, document)
+            for name, said in sidecar.initial_v.items()
         },
         plasticity=sidecar.plasticity,
     )
@@ -119,27 +188,55 @@ def _attach(network: Network, document: Document) -> Network:
 
 
 def _check_rule(network: Network, name: str, rule: Rule, document: Document) -> None:
+    kind, what = (
+        (Linear, "Linear or Affine node") if isinstance(rule, Pes) else (Projection, "projection")
+    )
     node = network.nodes.get(name)
-    if not isinstance(node, Linear):
-        edges = ", ".join(n.name for n in network.nodes.values() if isinstance(n, Linear))
-        document.fail(
-            ("plasticity", name), f"no Linear or Affine node of that name; there are: {edges}"
-        )
+    if not isinstance(node, kind):
+        edges = ", ".join(n.name for n in network.nodes.values() if isinstance(n, kind))
+        document.fail(("plasticity", name), f"no {what} of that name; there are: {edges or 'none'}")
+    assert isinstance(node, Linear | Projection)
     misfit = rule.misfit(node.weight, {n.name: n.size for n in network.nodes.values()})
     if misfit:
         document.fail(("plasticity", name, misfit[0]), misfit[1])
 
 
+def _with_refractory(
+    nodes: Mapping[str, Node],
+    sidecar: Sidecar,
+    arrays: dict[str, Array],
+    document: Document,
+) -> dict[str, Node]:
+    """The layers that have a refractory time, with it."""
+    found: dict[str, Node] = {}
+    for name, said in sidecar.refractory.items():
+        node, path = nodes.get(name), ("refractory", name)
+        if name in sidecar.nodes or not isinstance(node, Neurons) or not node.spiking:
+            document.fail(path, "no layer of neurons of that name that NIR has and that spikes")
+        values = values_of(name, "refractory", node.size, said, arrays, path, document.fail)
+        wrong = misfit(node.kind, {"refractory": values})
+        if wrong:
+            document.fail(path, wrong[1])
+        found[name] = replace(node, parameters={**node.parameters, "refractory": values})
+    return found
+
+
 def _voltages(
-    network: Network, name: str, value: float | list[float], document: Document
+    network: Network,
+    name: str,
+    said: Told | list[float],
+    arrays: dict[str, Array],
+    document: Document,
 ) -> FloatArray:
     node, path = network.nodes.get(name), ("initial_v", name)
     if not isinstance(node, Neurons):
         layers = ", ".join(n.name for n in network.nodes.values() if isinstance(n, Neurons))
         document.fail(path, f"no layer of neurons of that name; there are: {layers or 'none'}")
-    if isinstance(value, list) and len(value) != node.size:
-        document.fail(path, f"{len(value)} voltages for {node.size} neurons")
-    return np.array(np.broadcast_to(np.asarray(value, np.float64), (node.size,)))
+    if not isinstance(said, list):
+        return values_of(name, "initial_v", node.size, said, arrays, path, document.fail)
+    if len(said) != node.size:
+        document.fail(path, f"{len(said)} voltages for {node.size} neurons")
+    return np.array(said, np.float64)
 
 
 def _in_seconds(node: Node, unit_s: float) -> Node:

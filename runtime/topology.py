@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from reflexarc.runtime.network import Network, Neurons
+from reflexarc.runtime.network import GENERATORS, Input, Network, Neurons, Output
+from reflexarc.runtime.plasticity import Pes
 
 
 def evaluation_order(network: Network, holding: Collection[str] = ()) -> list[str]:
@@ -67,3 +68,22 @@ def _visit(root: str, after: dict[str, list[str]], seen: set[str], finished: lis
         else:
             seen.add(following)
             path.append((following, iter(after[following])))
+
+
+def loose_ends(network: Network) -> Iterator[tuple[str, list[str]]]:
+    """Nodes that no edge leads into or out of, and which of the two is missing.
+
+    A modulator of learning is heard without an edge; generators take no input.
+    """
+    fed = {after for _, after in network.edges}
+    heard = {before for before, _ in network.edges}
+    heard.update(rule.modulator for rule in network.plasticity.values() if isinstance(rule, Pes))
+    for name, node in network.nodes.items():
+        takes_nothing = isinstance(node, Neurons) and node.kind in GENERATORS
+        missing = []
+        if name not in fed and not (isinstance(node, Input) or takes_nothing):
+            missing.append("into it")
+        if name not in heard and not isinstance(node, Output):
+            missing.append("out of it")
+        if missing:
+            yield name, missing

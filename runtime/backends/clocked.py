@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from reflexarc.ext.clocked import LOG_ENTRY, PORT, ClockedEngine, all_finite
+from reflexarc.ext.clocked import PORT, ClockedEngine, all_finite
 from reflexarc.runtime.backends.base import (
     Backend,
     Capabilities,
@@ -20,16 +20,22 @@ from reflexarc.runtime.backends.base import (
     Program,
     State,
 )
-from reflexarc.runtime.backends.lowering import lower
+from reflexarc.runtime.backends.lowering import Ring, lower
+from reflexarc.runtime.backends.stdp import PairLearner
 from reflexarc.runtime.batch import SPIKE, Array
 from reflexarc.runtime.dialect import DIALECTS, Dialect, named
 from reflexarc.runtime.drive import Run, Spikes
 from reflexarc.runtime.errors import ConfigError
-from reflexarc.runtime.network import FloatArray, Linear, Network
+from reflexarc.runtime.network import (
+    OWN_PARAMETERS,
+    FloatArray,
+    Linear,
+    Network,
+    Projection,
+)
 from reflexarc.runtime.nirnode import TYPES
+from reflexarc.runtime.plasticity import PairStdp
 
-#: Room for spikes that leave during one call of the engine, unless one step needs more.
-_LOG_ENTRIES = 65_536
 #: Engine time is bounded by this many steps a call, so that a long run can be interrupted.
 _MOST_STEPS = 1_000
 
@@ -43,14 +49,19 @@ class ClockedBackend(Backend):
         """Every node of this release, graded edges, PES, all dialects."""
         return Capabilities(
             mode="clocked",
-            nodes=frozenset(TYPES),
-            rules=frozenset({"pes"}),
+            nodes=frozenset({*TYPES, "Projection", *OWN_PARAMETERS}),
+            rules=frozenset({"pes", "pair_stdp"}),
             dialects=frozenset(DIALECTS),
             graded=True,
         )
 
+    def __init__(self, threads: int = 1) -> None:
+        self._threads = threads
+
     def compile(self, network: Network, *, dt_s: float | None = None) -> ClockedProgram:
         """Make a program with steps of `dt_s` (default: the network's own).
+
+        Its bits do not depend on the number of threads.
 
         Raises:
             ConfigError: no dt_s, or one that is not a whole number of nanoseconds.
@@ -59,7 +70,7 @@ class ClockedBackend(Backend):
         step_s = network.dt_s if dt_s is None else dt_s
         if step_s is None:
             raise ConfigError(f"{network.source}: clocked mode needs a step; give dt_s")
-        return ClockedProgram(network, named(network.dialect), step_s)
+        return ClockedProgram(network, named(network.dialect), step_s, self._threads)
 
 
 class ClockedProgram(Program):
@@ -69,7 +80,7 @@ class ClockedProgram(Program):
         dt_s, dt_ns: the clock step.
     """
 
-    def __init__(self, network: Network, dialect: Dialect, dt_s: float) -> None:
+    def __init__(self, network: Network, dialect: Dialect, dt_s: float, threads: int = 1) -> None:
         self.dt_s, self.dt_ns = dt_s, _nanoseconds(dt_s, network.source)
         self._network, self._dialect = network, dialect
         lowered = lower(network, dialect, dt_s)
@@ -83,8 +94,8 @@ class ClockedProgram(Program):
         self._outputs = {node.name: lowered.signals[node.name] for node in network.outputs()}
         table, constants = lowered.table(), lowered.constants.finish()
         self._identity = _digest(table, constants)
-        leaving = sum(signal.size for signal in self._outputs.values())
-        log = np.zeros(max(leaving, _LOG_ENTRIES), LOG_ENTRY)
+        self._arrived = np.zeros(lowered.arrived + 1, np.float32)
+        self._rings = [_ring_arrays(ring) for ring in lowered.rings.values()]
         self._engine = ClockedEngine(
             table,
             self._values,
@@ -97,15 +108,30 @@ class ClockedProgram(Program):
             self._starts,
             self._counts,
             self._port_table(),
-            log,
-            min(_MOST_STEPS, log.size // max(leaving, 1)),
+            self._arrived,
+            np.zeros(lowered.fired + 1, np.int32),
+            lowered.layers,
+            [
+                (p.rows, p.targets, p.weight, p.size)
+                for p in (wire.projection for wire in lowered.projections.values())
+            ],
+            self._rings,
             self.dt_ns,
+            network.seed % 2**64,
+            threads,
         )
+
+        self._projections = {name: wire.projection for name, wire in lowered.projections.items()}
+        self._learners = {
+            name: PairLearner(self._engine, k, node, rule, dt_s)
+            for k, (name, node) in enumerate(self._projections.items())
+            if isinstance(rule := network.plasticity.get(name), PairStdp)
+        }
 
     def _port_table(self) -> Array:
         signals = [self._signals[name] for name in self._inputs]
         rows = [(signal.at, signal.list_id, signal.size, 0, 0, 0) for signal in signals]
-        return np.array(rows, PORT)
+        return np.array([*rows, (0, 0, 0, 0, 0, 0)], PORT)
 
     @property
     def learning(self) -> bool:
@@ -128,9 +154,11 @@ class ClockedProgram(Program):
         """
         steps = self._steps_until(until_ns)
         self._enter(inputs, until_ns)
-        most = self._engine.steps_per_call
-        parts = [self._advance(min(most, steps - done)) for done in range(0, max(steps, 1), most)]
-        return parts[0] if len(parts) == 1 else self._joined(parts)
+        parts = [
+            self._advance(min(_MOST_STEPS, steps - done))
+            for done in range(0, max(steps, 1), _MOST_STEPS)
+        ]
+        return parts[0] if len(parts) == 1 else self._in_one(parts)
 
     def _steps_until(self, until_ns: int) -> int:
         steps, rest = divmod(until_ns - self.now_ns, self.dt_ns)
@@ -173,7 +201,7 @@ class ClockedProgram(Program):
             for port, (name, signal) in enumerate(self._outputs.items())
         }
 
-    def _joined(self, parts: list[dict[str, Array]]) -> dict[str, Array]:
+    def _in_one(self, parts: list[dict[str, Array]]) -> dict[str, Array]:
         """The outputs of one stretch of time from those of its parts."""
         return {
             name: np.concatenate([part[name] for part in parts])
@@ -290,30 +318,96 @@ class ClockedProgram(Program):
             "network": self._identity.copy(),
             "step": np.array([self._engine.step]),
             "values": self._values.copy(),
+            "arrived": self._arrived.copy(),
             "events": self._events.copy(),
             "counts": self._counts.copy(),
+            **self._remembered(),
+            **{
+                f"{name}/{part}": values
+                for name, learner in self._learners.items()
+                for part, values in learner.state().items()
+            },
         }
+
+    def _remembered(self) -> State:
+        """The spikes that are on their way, one after another."""
+        held = [_held(counts, index) for counts, index, _ in self._rings]
+        return {
+            "ring/counts": _joined([counts for counts, _, _ in self._rings], np.int64),
+            "ring/index": _joined(
+                [index[which] for (_, index, _), which in zip(self._rings, held, strict=True)],
+                np.int32,
+            ),
+            "ring/value": _joined(
+                [
+                    value[which]
+                    for (_, _, value), which in zip(self._rings, held, strict=True)
+                    if value is not None
+                ],
+                np.float32,
+            ),
+        }
+
+    def _remember(self, state: State) -> None:
+        counts, index, value = (state[f"ring/{part}"] for part in ("counts", "index", "value"))
+        for ring_counts, ring_index, ring_value in self._rings:
+            ring_counts[:], counts = counts[: len(ring_counts)], counts[len(ring_counts) :]
+            which, total = _held(ring_counts, ring_index), int(ring_counts.sum())
+            ring_index[which], index = index[:total], index[total:]
+            if ring_value is not None:
+                ring_value[which], value = value[:total], value[total:]
 
     def restore(self, state: State) -> None:
         """Go back to `state`. Raises ValueError for a state of another network."""
         mine = self.state()
         if state.keys() != mine.keys() or any(
-            state[key].shape != mine[key].shape or state[key].dtype != mine[key].dtype
+            state[key].dtype != mine[key].dtype
+            or (state[key].shape != mine[key].shape and key not in _VARYING)
             for key in mine
         ):
             raise ValueError("the state does not have the parts of this network's state")
+        self._check_remembered(state)
         if not np.array_equal(state["network"], self._identity):
             raise ValueError("the state is of another network, dialect or step")
         self._engine.step = int(state["step"][0])
         self._values[:] = state["values"]
+        self._arrived[:] = state["arrived"]
         self._events[:] = state["events"]
         self._counts[:] = state["counts"]
+        self._remember(state)
+        self._engine.refresh()
+        for name, learner in self._learners.items():
+            learner.restore({part: state[f"{name}/{part}"] for part in learner.state()})
+
+    def _check_remembered(self, state: State) -> None:
+        """Refuse spikes that do not fit their rings, before anything is changed."""
+        counts, index, value = (state[f"ring/{part}"] for part in ("counts", "index", "value"))
+        totals, weighted = [], []
+        for own, ring_index, ring_value in self._rings:
+            part, counts = counts[: len(own)], counts[len(own) :]
+            if np.any((part < 0) | (part > ring_index.shape[1])):
+                raise ValueError("the state is damaged: more spikes than elements")
+            total = int(part.sum())
+            which, index = index[:total], index[total:]
+            if len(which) != total or np.any((which < 0) | (which >= ring_index.shape[1])):
+                raise ValueError("the state is damaged: a spike of no element")
+            totals.append(total)
+            weighted.append(total if ring_value is not None else 0)
+        if len(index) or len(value) != sum(weighted):
+            raise ValueError("the state is damaged: its spikes do not match their counts")
 
     def weights(self, edge: str) -> FloatArray:
-        """A copy of the weights of `edge`, shape (outputs, inputs), as they are now."""
+        """A copy of the weights of `edge` as they are now.
+
+        Shape (outputs, inputs); of a projection (synapses,), in the order of its rows.
+        """
+        if edge in self._learners:
+            return self._learners[edge].weights()
         node = self._network.nodes.get(edge)
+        if isinstance(node, Projection):
+            return np.array(np.broadcast_to(node.weight, node.targets.shape), np.float64)
         if not isinstance(node, Linear):
-            raise ValueError(f"no Linear or Affine node '{edge}'")
+            raise ValueError(f"no Linear, Affine or projection '{edge}'")
         if edge not in self._plastic:
             return node.weight.copy()
         outputs, inputs = node.weight.shape
@@ -328,6 +422,26 @@ class ClockedProgram(Program):
             spikes=spikes,
             weight_updates=weights,
         )
+
+
+#: Parts of a state whose length depends on the moment.
+_VARYING = frozenset({"ring/index", "ring/value"})
+
+
+def _ring_arrays(ring: Ring) -> tuple[Array, Array, Array | None]:
+    """Counts (depth,), indices and values (depth, capacity) of a ring."""
+    shape = ring.depth, ring.capacity
+    value = np.zeros(shape, np.float32) if ring.weighted else None
+    return np.zeros(ring.depth, np.int64), np.zeros(shape, np.int32), value
+
+
+def _held(counts: Array, index: Array) -> Array:
+    """Which entries of a ring hold spikes."""
+    return np.arange(index.shape[1]) < counts[:, None]
+
+
+def _joined(parts: list[Array], dtype: type[np.generic]) -> Array:
+    return np.concatenate([np.zeros(0, dtype), *parts])
 
 
 def _nanoseconds(dt_s: float, source: str) -> int:

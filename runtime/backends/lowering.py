@@ -10,13 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from reflexarc.ext.clocked import KINDS, OP, RESETS, STORAGES
+from reflexarc.ext.clocked import GENERATORS as GENERATE
+from reflexarc.ext.clocked import KINDS, MODELS, OP, RESETS, STORAGES
+from reflexarc.runtime.backends.populations import (
+    Population,
+    is_refractory,
+    nir_population,
+    own_population,
+    whole_steps,
+)
+from reflexarc.runtime.backends.projections import Wire, wires
 from reflexarc.runtime.batch import Array
 from reflexarc.runtime.dialect import Dialect, Step, discretise
 from reflexarc.runtime.errors import ConfigError, UnsupportedError
 from reflexarc.runtime.linearmap import bias_of, pool_as_conv, reach
 from reflexarc.runtime.network import (
+    GENERATORS,
     NIR_PARAMETERS,
+    RECEPTORS,
     Conv,
     Delay,
     Flatten,
@@ -28,14 +39,18 @@ from reflexarc.runtime.network import (
     Node,
     Output,
     Pooling,
+    Projection,
     Scale,
     Threshold,
 )
 from reflexarc.runtime.nirgraph import input_size
+from reflexarc.runtime.plasticity import PairStdp, Pes
 from reflexarc.runtime.topology import evaluation_order, recurrent_onto_one_layer
 
 #: A weight matrix with at least this share of non-zero weights is stored in full rows.
 DENSE_SHARE = 0.5
+#: Elements behind each array, as many as MOST_ROWS of ext/neurons.h.
+_PADDING = 16
 
 
 class Pool:
@@ -54,8 +69,8 @@ class Pool:
         return self._size - part.size
 
     def finish(self) -> Array:
-        """All of it as one array, with one element of padding (so that none is empty)."""
-        return np.concatenate([*self._parts, np.zeros(1, self._dtype)])
+        """All of it as one array, padded: kernels read a whole set of parameters at once."""
+        return np.concatenate([*self._parts, np.zeros(_PADDING, self._dtype)])
 
 
 @dataclass(frozen=True)
@@ -77,6 +92,21 @@ class Signal:
         return slice(self.at, self.at + self.size)
 
 
+_NOWHERE = Signal(-1, 0)
+#: Kinds whose synaptic variables take up spikes where they lie.
+_SYNAPTIC = frozenset({"ExpLIF", "AlphaLIF", "CondLIF", "AdEx"})
+
+
+@dataclass
+class Ring:
+    """The latest spikes of a source: how many steps are remembered, and whether they count."""
+
+    number: int
+    capacity: int
+    weighted: bool
+    depth: int = 1
+
+
 @dataclass(kw_only=True)
 class Lowered:
     """A flat program: operations, arrays, and where each node's values lie."""
@@ -90,6 +120,11 @@ class Lowered:
     ops: list[dict[str, int]] = field(default_factory=list)
     list_starts: list[int] = field(default_factory=list)
     events: int = 0
+    arrived: int = 0
+    fired: int = 0
+    layers: int = 0
+    rings: dict[str, Ring] = field(default_factory=dict)
+    projections: dict[str, Wire] = field(default_factory=dict)
     signals: dict[str, Signal] = field(default_factory=dict)
     voltages: dict[str, slice] = field(default_factory=dict)
     plastic: dict[str, slice] = field(default_factory=dict)
@@ -99,9 +134,9 @@ class Lowered:
         self.ops.append({"kind": KINDS[kind], **fields})
 
     def table(self) -> Array:
-        """The operations as the engine takes them."""
-        table = np.full(len(self.ops), -1, dtype=OP)
-        for row, op in zip(table, self.ops, strict=True):
+        """The operations as the engine takes them, and one of padding."""
+        table = np.full(len(self.ops) + 1, -1, dtype=OP)
+        for row, op in zip(table, self.ops, strict=False):
             for name, value in op.items():
                 row[name] = value
         return table
@@ -132,15 +167,26 @@ class _Lowering:
     def __init__(self, network: Network, dialect: Dialect, dt_s: float) -> None:
         self.network, self.dialect, self.dt_s = network, dialect, dt_s
         self.out = Lowered()
+        self.out.projections = wires(network)
         self.sources: dict[str, list[str]] = {name: [] for name in network.nodes}
         for source, target in network.edges:
-            self.sources[target].append(source)
+            if source not in self.out.projections:
+                self.sources[target].append(source)
         self.delay_steps = {
             node.name: _whole_steps(node, dt_s, network.source)
             for node in network.nodes.values()
             if isinstance(node, Delay)
         }
         self.holding = {name for name, steps in self.delay_steps.items() if steps.min() >= 1}
+        self.lags = {name: self._lag(wire) for name, wire in self.out.projections.items()}
+        #: Projections onto synaptic variables: they act after the layer's own step.
+        self.late = {
+            name
+            for name, wire in self.out.projections.items()
+            if wire.layer.kind in _SYNAPTIC and wire.receptor != "input"
+        }
+        self.holding |= {name for name, lag in self.lags.items() if lag >= 1} | self.late
+        self.arrived: dict[str, int] = {}
         self.steps: dict[str, Step] = {}
         self.rings: dict[str, int] = {}
         self.shared: set[str] = set()
@@ -150,13 +196,20 @@ class _Lowering:
     def run(self) -> Lowered:
         self._check_rules()
         order = evaluation_order(self.network, self.holding)
+        self._settle_lags(order)
         self.shared = self._shared(order)
         for name in order:
             self._place(name)
+        for name, lag in self.lags.items():
+            if lag >= 1 and name not in self.late:
+                self._project(name)
         for name in order:
             self._evaluate(name)
+        for name in self.lags:
+            if name in self.late:
+                self._project(name)
         for name in order:
-            if name in self.holding:
+            if name in self.delay_steps and name in self.holding:
                 self._write_delay(name)
         for name in self.network.plasticity:
             self._learn(name)
@@ -179,8 +232,12 @@ class _Lowering:
     def _place(self, name: str) -> None:
         node, out = self.network.nodes[name], self.out
         match node:
-            case Neurons() if node.kind in NIR_PARAMETERS:
+            case Neurons() if self._is_populated(node) or node.kind in GENERATORS:
+                out.signals[name] = out.new_signal(np.zeros(node.size), spiking=True)
+            case Neurons():
                 out.signals[name] = self._place_neurons(node)
+            case Projection():
+                pass
             case Linear() | Conv() | Pooling() | Scale():
                 bias = self._bias(node) if self.dialect.bias_at_t0 else None
                 first = np.zeros(node.size) if bias is None else bias
@@ -188,6 +245,8 @@ class _Lowering:
             case Input() | Threshold():
                 out.signals[name] = out.new_signal(np.zeros(node.size), spiking=True)
             case Flatten() if name in self.shared:
+                out.signals[name] = out.signals[self.sources[name][0]]
+            case Output() if self._shows_one(name):
                 out.signals[name] = out.signals[self.sources[name][0]]
             case Delay() | Output() | Flatten():
                 spiking = self.network.is_spiking(name)
@@ -201,8 +260,8 @@ class _Lowering:
         """What `node` adds to each element under the dialect, or None."""
         return None if node.name in self.unbiased else bias_of(node)
 
-    def _place_neurons(self, node: Neurons) -> Signal:
-        out = self.out
+    def _discretised(self, node: Neurons) -> Step:
+        """The factors of a layer of NIR; warns of what the dialect ignores."""
         ignored = self.dialect.ignored(node)
         if ignored:
             warnings.warn(
@@ -211,7 +270,11 @@ class _Lowering:
                 UserWarning,
                 stacklevel=2,
             )
-        step = self.steps[node.name] = discretise(node, self.dialect, self.dt_s)
+        return discretise(node, self.dialect, self.dt_s)
+
+    def _place_neurons(self, node: Neurons) -> Signal:
+        out = self.out
+        step = self.steps[node.name] = self._discretised(node)
         v0 = self.network.initial_v.get(node.name, step.v0)
         state = out.values.add(v0)
         if step.a_syn is not None:
@@ -225,10 +288,17 @@ class _Lowering:
 
     def _evaluate(self, name: str) -> None:
         node, out = self.network.nodes[name], self.out
-        y = out.signals[name]
+        y = out.signals.get(name, _NOWHERE)
         match node:
+            case Neurons() if node.kind in GENERATORS:
+                self._generate(node, y)
+            case Neurons() if self._is_populated(node):
+                self._step_population(node, y)
             case Neurons():
                 self._step_neurons(node, self._gather(name), y)
+            case Projection():
+                if self.lags[name] == 0 and name not in self.late:
+                    self._project(name)
             case Linear():
                 self._multiply(node, self._gather(name), y)
             case Conv():
@@ -248,17 +318,26 @@ class _Lowering:
                 self._scan(y)
             case Output():
                 self._show(name, y)
+        if name in out.rings:
+            ring = out.rings[name]
+            out.emit("record", x=y.at, x_list=y.list_id, ring=ring.number)
 
     def _gather(self, name: str) -> Signal:
         """The sum of what leads to `name`: its only source itself, or a buffer."""
         out, sources = self.out, self.sources[name]
         signals = [out.signals[source] for source in sources]
-        if len(sources) == 1 and sources[0] != name:
+        arrived = self.arrived.get(name, -1)
+        if len(sources) == 1 and sources[0] != name and arrived < 0:
             return signals[0]
         size = input_size(self.network.nodes[name])
-        spiking = bool(signals) and all(signal.spiking for signal in signals)
+        spiking = bool(signals) and arrived < 0 and all(signal.spiking for signal in signals)
         buffer = out.new_signal(np.zeros(size), spiking=spiking)
         self._sum(signals, buffer)
+        if arrived >= 0:
+            if not signals:
+                silence = out.new_signal(np.zeros(size), spiking=False)
+                out.emit("copy", n=size, x=silence.at, y=buffer.at)
+            out.emit("collect", n=size, y=buffer.at, arrived=arrived)
         return buffer
 
     def _sum(self, signals: Iterable[Signal], y: Signal) -> None:
@@ -388,11 +467,149 @@ class _Lowering:
             self.rings[name] = self.out.values.add(np.zeros(depth * steps.size))
         self.out.emit(kind, n=steps.size, m=depth, state=self.rings[name], **fields)
 
+    def _shows_one(self, name: str) -> bool:
+        """Whether an Output passes on the spikes of one node: it needs no values of its own."""
+        sources = self.sources[name]
+        return len(sources) == 1 and self.network.is_spiking(sources[0])
+
     def _show(self, name: str, y: Signal) -> None:
-        self._sum((self.out.signals[source] for source in self.sources[name]), y)
+        if not self._shows_one(name):
+            self._sum((self.out.signals[source] for source in self.sources[name]), y)
         if y.spiking:
             port = [node.name for node in self.network.outputs()].index(name)
             self.out.emit("log", variant=port, n=y.size, x=y.at, x_list=y.list_id)
+
+    # Spikes onto projections, and the layers that they reach.
+
+    def _lag(self, wire: Wire) -> int:
+        projection = wire.projection
+        what = f"{self.network.source}: projection '{projection.name}': delays"
+        return int(whole_steps(np.array([projection.delay_s]), self.dt_s, what)[0])
+
+    def _settle_lags(self, order: list[str]) -> None:
+        """Let what closes a cycle without a delay arrive a step later; make room for it all."""
+        position = {name: k for k, name in enumerate(order)}
+        for name, wire in self.out.projections.items():
+            at, layer = position[name], wire.layer.name
+            in_order = position[wire.source] < at < position[layer]
+            if self.lags[name] == 0 and not in_order and name not in self.late:
+                self.lags[name] = 1
+            self._make_ring(wire.source).depth = max(
+                self.lags[name] + 1, self._make_ring(wire.source).depth
+            )
+            if layer not in self.arrived:
+                self.arrived[layer] = self.out.arrived
+                self.out.arrived += wire.layer.size * len(RECEPTORS[wire.layer.kind])
+
+    def _make_ring(self, source: str) -> Ring:
+        node = self.network.nodes[source]
+        single = isinstance(node, Neurons) and self._is_populated(node)
+        ring = Ring(len(self.out.rings), node.size, weighted=not single)
+        return self.out.rings.setdefault(source, ring)
+
+    def _project(self, name: str) -> None:
+        wire = self.out.projections[name]
+        place = RECEPTORS[wire.layer.kind].index(wire.receptor)
+        self.out.emit(
+            "project",
+            arrived=self.arrived[wire.layer.name] + place * wire.layer.size,
+            ring=self.out.rings[wire.source].number,
+            lag=self.lags[name],
+            synapses=list(self.out.projections).index(name),
+        )
+
+    def _is_populated(self, node: Neurons) -> bool:
+        """Whether a population kernel runs the layer."""
+        if node.kind not in NIR_PARAMETERS:
+            return node.kind not in GENERATORS
+        plain = self.dialect.reset == "v_reset" and not self.dialect.rectifies
+        if node.spiking and not plain and is_refractory(node):
+            raise UnsupportedError(
+                f"{self.network.source}: node '{node.name}': dialect {self.network.dialect} has "
+                "no refractory time; use a dialect that only resets to v_reset"
+            )
+        return node.spiking and plain
+
+    def _step_population(self, node: Neurons, y: Signal) -> None:
+        out, own = self.out, node.kind not in NIR_PARAMETERS
+        population = self._own(node) if own else self._nir(node)
+        state = [out.values.add(values) for values in population.state]
+        out.voltages[node.name] = slice(state[0], state[0] + node.size)
+        constants, uniform = population.constants()
+        if own and node.name not in self.arrived:
+            self.arrived[node.name] = out.arrived
+            out.arrived += node.size * len(RECEPTORS[node.kind])
+        arrived = self.arrived.get(node.name, -1)
+        x = self._graded_input(node, arrived) if own else self._nir_input(node)
+        number = out.layers
+        out.emit(
+            "population",
+            variant=MODELS[population.model],
+            n=node.size,
+            m=population.substeps,
+            x=x,
+            state=state[0],
+            params=out.constants.add(constants),
+            uniform=int(uniform),
+            arrived=arrived,
+            layer=number,
+            fired=out.fired,
+            wait=out.values.add(np.zeros(node.size)) if population.waits else -1,
+        )
+        out.emit("fired", n=node.size, y=y.at, y_list=y.list_id, layer=number, fired=out.fired)
+        out.layers += 1
+        out.fired += node.size
+
+    def _own(self, node: Neurons) -> Population:
+        return own_population(node, self.dt_s, self.network.initial_v.get(node.name))
+
+    def _nir(self, node: Neurons) -> Population:
+        step = self._discretised(node)
+        v0 = self.network.initial_v.get(node.name, step.v0)
+        return nir_population(node, step, v0, self.dt_s)
+
+    def _nir_input(self, node: Neurons) -> int:
+        """Where the layer's input lies; -1 if only projections reach it, whose sums it reads."""
+        if node.name in self.arrived and not self.sources[node.name]:
+            return -1
+        arrived = self.arrived.pop(node.name, None)
+        x = self._gather(node.name)
+        if arrived is not None:
+            self.arrived[node.name] = arrived
+        return x.at
+
+    def _graded_input(self, node: Neurons, arrived: int) -> int:
+        """Where the current into a layer of ours lies, that of `input` projections included."""
+        last = len(RECEPTORS[node.kind]) - 1
+        reached = last > 0 and any(
+            wire.layer.name == node.name and wire.receptor == "input"
+            for wire in self.out.projections.values()
+        )
+        if not self.sources[node.name] and not reached:
+            return -1
+        self.arrived.pop(node.name)
+        if reached:
+            self.arrived[node.name] = arrived + last * node.size
+        x = self._gather(node.name)
+        self.arrived[node.name] = arrived
+        return x.at
+
+    def _generate(self, node: Neurons, y: Signal) -> None:
+        p, out = node.parameters, self.out
+        if node.kind == "Poisson":
+            mean = p["rate"] * self.dt_s
+            rows = [np.exp(-mean), mean]
+        else:
+            rows = [_near_whole(p["phase"] / self.dt_s), _near_whole(p["period"] / self.dt_s)]
+        out.emit(
+            "generate",
+            variant=GENERATE[node.kind],
+            n=node.size,
+            params=out.constants.add(np.concatenate(rows)),
+            y=y.at,
+            y_list=y.list_id,
+            layer=list(self.network.nodes).index(node.name),
+        )
 
     # Learning.
 
@@ -401,12 +618,16 @@ class _Lowering:
         for name, rule in self.network.plasticity.items():
             place = f"{self.network.source}: plasticity '{name}'"
             node = self.network.nodes.get(name)
-            if not isinstance(node, Linear):
-                raise ConfigError(f"{place}: no Linear or Affine node of that name")
+            if not isinstance(node, Projection if isinstance(rule, PairStdp) else Linear):
+                kind = "projection" if isinstance(rule, PairStdp) else "Linear or Affine node"
+                raise ConfigError(f"{place}: rule {rule.rule} needs a {kind} of that name")
+            assert isinstance(node, Linear | Projection)
             misfit = rule.misfit(node.weight, sizes)
             if misfit:
                 raise ConfigError(f"{place}: {misfit[0]}: {misfit[1]}")
-            if not all(self.network.is_spiking(source) for source in self.sources[name]):
+            if isinstance(rule, Pes) and not all(
+                self.network.is_spiking(source) for source in self.sources[name]
+            ):
                 raise UnsupportedError(
                     f"{place}: rule {rule.rule} needs spikes into the edge, and "
                     f"{', '.join(self.sources[name])} is graded"
@@ -414,6 +635,9 @@ class _Lowering:
 
     def _learn(self, name: str) -> None:
         rule, out = self.network.plasticity[name], self.out
+        if isinstance(rule, PairStdp):
+            self._learn_pairs(name)
+            return
         x = self._gather(name)
         decay = exp(-self.dt_s / rule.tau_pre_s)
         constants = [
@@ -434,6 +658,16 @@ class _Lowering:
             weights=out.plastic[name].start,
         )
 
+    def _learn_pairs(self, name: str) -> None:
+        wire, out = self.out.projections[name], self.out
+        out.emit(
+            "learn",
+            x_list=out.signals[wire.layer.name].list_id,
+            ring=out.rings[wire.source].number,
+            lag=self.lags[name],
+            synapses=list(out.projections).index(name),
+        )
+
 
 def _hits(node: Conv, axis: int) -> tuple[Array, Array]:
     """Where each input coordinate's hits begin, and the hits: pairs (tap, output coordinate)."""
@@ -445,12 +679,9 @@ def _hits(node: Conv, axis: int) -> tuple[Array, Array]:
 
 def _whole_steps(node: Delay, dt_s: float, source: str) -> Array:
     """Delays in clock steps, to the nearest."""
-    exact = node.delay_s / dt_s
-    steps = np.rint(exact).astype(np.int32)
-    if np.any(np.abs(exact - steps) > 1e-6):
-        warnings.warn(
-            f"{source}: node '{node.name}': delays are rounded to whole steps of {dt_s:g} s",
-            UserWarning,
-            stacklevel=2,
-        )
-    return steps
+    return whole_steps(node.delay_s, dt_s, f"{source}: node '{node.name}': delays").astype(np.int32)
+
+
+def _near_whole(steps: FloatArray) -> FloatArray:
+    """Times in steps, on the edge of a step where they are meant to be there."""
+    return np.where(np.abs(steps - np.rint(steps)) <= 1e-6, np.rint(steps), steps)

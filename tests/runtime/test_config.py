@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from reflexarc.runtime.config import Strict, apply_setting, parse_yaml, read_yaml
+from reflexarc.runtime.config import Strict, apply_setting, dump_yaml, parse_yaml, read_yaml
 from reflexarc.runtime.errors import ConfigError, MissingFileError
 
 
@@ -124,3 +124,20 @@ def test_arbitrary_text_never_raises_anything_else(text):
         parse_yaml(text, "f").validate(Outer)
     except ConfigError as error:
         assert "\n" not in str(error)
+
+
+_WORDS = st.text(st.characters(codec="utf-8"), max_size=6)
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | _WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_WORDS, inner, max_size=3),
+)
+
+
+@given(st.dictionaries(_WORDS, _VALUES, max_size=4))
+def test_what_is_dumped_is_parsed_back(data):
+    assert parse_yaml(dump_yaml(data), "x").data == data
+
+
+@pytest.mark.parametrize("word", ["1e5", "1e-5", ".5e3", "null", "~", "yes", "\x85", "*a", "- a"])
+def test_words_that_look_like_something_else_stay_words(word):
+    assert parse_yaml(dump_yaml({word: [word, 1e-5]}), "x").data == {word: [word, 1e-5]}

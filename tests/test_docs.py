@@ -1,0 +1,72 @@
+"""The pages in docs/: their code is run here, and their tables are compared with the code."""
+
+import dataclasses
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reflexarc.runtime.network import RECEPTORS
+from reflexarc.runtime.neurons import NeuronModel
+
+DOCS = Path(__file__).parents[1] / "docs"
+if not DOCS.exists():
+    pytest.skip("the docs are not here: tests run away from the checkout", allow_module_level=True)
+
+
+def test_all_code_of_building_by_hand_works(tmp_path):
+    text = (DOCS / "building.md").read_text()
+    blocks = re.findall(r"```(sh|python)\n(.*?)```", text, flags=re.S)
+    assert len(blocks) >= 5
+    environment = {**os.environ}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    for language, code in blocks:
+        command = [sys.executable, "-P", "-W", "error", "-c", code]
+        if language == "sh":
+            command = ["bash", "-euo", "pipefail", "-c", code]
+        done = subprocess.run(
+            command,
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
+        assert done.stdout.strip(), f"nothing was printed by:\n{code}"
+        assert not re.search(r"^(0\.?0? spikes|False)", done.stdout, flags=re.M), done.stdout
+
+
+def test_the_first_network_takes_ten_lines():
+    text = (DOCS / "building.md").read_text()
+    code = re.search(r"```python\n(.*?)```", text, flags=re.S).group(1)
+    lines = [line for line in code.splitlines() if line and not line.startswith("import ")]
+    assert len(lines) <= 10
+
+
+def rows(heading):
+    """Cells of the first table under a heading, by the first cell."""
+    text = (DOCS / "neurons.md").read_text()
+    table = text[text.index(heading) :]
+    lines = re.findall(r"^\| `.*$", table[: table.index("\n\n", table.index("|---"))], re.M)
+    cells = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines]
+    return {row[0].strip("`"): row[1:] for row in cells}
+
+
+def test_every_kind_is_described_with_its_receptors():
+    described = rows("**I** is")
+    assert set(described) == {model.kind for model in NeuronModel.__subclasses__()}
+    for kind, cells in described.items():
+        told = [] if cells[-1] == "none" else cells[-1].split(", ")
+        assert tuple(told) == RECEPTORS[kind]
+
+
+def test_every_parameter_is_listed_with_its_default():
+    listed = rows("## Parameters")
+    for model in NeuronModel.__subclasses__():
+        wanted = [f"`{f.name}` {f.default:g}" for f in dataclasses.fields(model)]
+        assert listed[model.kind][0].split(", ") == wanted
