@@ -40,7 +40,6 @@ class Sidecar(Strict):
     Attributes:
         graph: path of the .nir file, relative to the sidecar.
         spike_area: charge of the Dirac that a spike delivers in exact mode (value times seconds).
-        seed: of the Poisson generators.
         time_unit: the unit of the graph's times; they are scaled to seconds.
         mode, dialect, dt_s: how to run it unless the caller says otherwise.
         seed: of everything random in it.
@@ -55,7 +54,6 @@ class Sidecar(Strict):
 
     graph: str
     spike_area: float = Field(default=1.0, gt=0)
-    seed: int = Field(default=0, ge=0)
     time_unit: Literal["s", "ms", "us"] = "s"
     mode: Mode = "exact"
     dialect: str = "reflexarc"
@@ -182,7 +180,6 @@ def _attach(
         mode=sidecar.mode,
         dialect=sidecar.dialect,
         dt_s=sidecar.dt_s,
-        seed=sidecar.seed,
         initial_v={
             name: _voltages(network, name, said, arrays, document)
             for name, said in sidecar.initial_v.items()
