@@ -7,33 +7,17 @@ an input port, or a constant current. A *fibre* is all synapses of one source wi
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
-
-cdef struct Time:
-    int64_t ns
-    double frac  # of the next nanosecond, [0, 1)
+from reflexarc.ext.instant cimport Time
+from reflexarc.ext.membrane cimport Model, Unit
 
 
-cdef struct Model:  # constants of a unit, seconds and NIR's names
-    double tau
-    double tau_syn
-    double r
-    double v_leak
-    double v_threshold
-    double v_reset
-    double w_in
-    int32_t kind
-    int32_t layer
-
-
-cdef struct Unit:  # state of a unit as it was at `seen`; 64 bytes, one cache line
-    double v
-    double current
-    double drive  # constant input current, high and low part
-    double drive_low
-    double charge  # Diracs of the present instant
-    Time seen
-    int32_t touched  # why the present instant concerns it
-    int32_t slot  # place among the due, -1: no spike is foreseen
+cdef struct Synapses:  # synapses onto units from `first` on
+    const int32_t* target
+    const double* weight64  # or
+    const float* weight32
+    int64_t stride  # 0: one weight for all
+    int64_t first
+    int64_t receptor
 
 
 cdef struct Fibre:
@@ -41,6 +25,7 @@ cdef struct Fibre:
     int64_t begin  # synapses begin .. end - 1
     int64_t end
     int64_t synapses  # how many of them reach neurons
+    int64_t bundle
 
 
 cdef struct Event:  # something on its way along a fibre
@@ -50,7 +35,7 @@ cdef struct Event:  # something on its way along a fibre
     int32_t kind
 
 
-cdef struct Due:  # a spike foreseen
+cdef struct Due:  # what a unit awaits
     Time at
     int64_t unit
 
@@ -75,16 +60,17 @@ cdef struct Log:
 
 cdef struct Net:
     const Model* model
+    const int32_t* model_of  # by unit
     Unit* unit
     const int64_t* fibres_of  # fibres of source s: fibres_of[s] .. fibres_of[s + 1] - 1
     const Fibre* fibre
-    const int32_t* target
-    const double* weight
+    Synapses* bundle
     const int64_t* layer_first
     const uint8_t* recorded  # by layer
     int32_t* touched  # units of the present instant, those of a layer from layer_first[layer]
     int64_t* touched_count  # by layer
     Due* due  # binary heap, earliest first; each unit at most once
+    int32_t* slot  # by unit, its place among the due, or -1
     int64_t due_count
     int64_t layers
     int64_t units
@@ -101,19 +87,22 @@ cdef struct Net:
 
 cdef class ExactEngine:
     cdef Net net
-    cdef const Model[::1] models
+    cdef Model[::1] models
+    cdef const int32_t[::1] model_of
     cdef Unit[::1] units
     cdef const int64_t[::1] fibres_of
     cdef const Fibre[::1] fibres
-    cdef const int32_t[::1] target
-    cdef const double[::1] weight
+    cdef object kept  # the arrays of the bundles
     cdef const int64_t[::1] layer_first
     cdef uint8_t[::1] recorded
     cdef int32_t[::1] touched
     cdef int64_t[::1] touched_count
     cdef Due[::1] due
+    cdef int32_t[::1] slot
 
+    cdef object _keep(self, bundles)
     cdef object _point(self, double spike_area)
+    cdef object _complete_models(self)
     cdef object _foresee_all(self)
     cdef object _take_log(self)
     cdef object _check_memory(self)

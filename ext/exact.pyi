@@ -1,7 +1,7 @@
 """Event-driven spiking network in continuous time, over arrays. Times are (ns, fraction) pairs."""
 
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +22,30 @@ LEAKY: int
 CURRENT_BASED: int
 INTEGRATOR: int
 PORT: int
+ADAPTIVE: int
+EXPONENTIAL: int
+ALPHA: int
+POISSON: int
+REGULAR: int
+TO_INPUT: int
+TO_VOLTAGE: int
+TO_FIRST: int
+TO_SECOND: int
 DIRAC: int
 CURRENT: int
+
+class Bundle(NamedTuple):
+    """Synapses onto the units from `first` on; the engine reads the arrays where they lie.
+
+    `target` is int32, shape (synapses,); `weight` float64 or float32, of that shape or (1,) where
+    all are alike; `receptor` says what they act on: TO_INPUT (the current of dv/dt, where a spike
+    is a Dirac), TO_VOLTAGE (a jump), TO_FIRST or TO_SECOND (a jump of that synaptic current).
+    """
+
+    target: npt.NDArray[np.int32]
+    weight: npt.NDArray[np.float64] | npt.NDArray[np.float32]
+    first: int
+    receptor: int
 
 class ExactEngine:
     """A network as arrays, and its state.
@@ -33,12 +55,15 @@ class ExactEngine:
     sends. Not safe to share between threads without a lock; `run` and `send` release the GIL.
 
     Args:
-        models: constants of each unit, dtype MODEL, shape (units,).
+        models: constants that units share, dtype MODEL, shape (models,); gain1 to peak2 are the
+            engine's.
+        model_of: the model of each unit, int32, shape (units,).
         v: first voltages, float64, shape (units,).
+        random: where the random numbers of each unit begin, uint64, shape (units,).
         fibres_of: int64, shape (sources + 1,); source s has the fibres from fibres_of[s] up to
             but without fibres_of[s + 1].
-        fibres: dtype FIBRE; synapses begin .. end - 1 share a source and a delay.
-        target, weight: the synapses, int32 and float64, shape (synapses,).
+        fibres: dtype FIBRE; synapses begin .. end - 1 of one bundle share a source and a delay.
+        bundles: the synapses.
         layer_first: first unit of each layer, int64, shape (layers,).
         spike_area: charge of the Dirac that a neuron's spike delivers.
 
@@ -50,11 +75,12 @@ class ExactEngine:
         self,
         *,
         models: _Array,
+        model_of: npt.NDArray[np.int32],
         v: npt.NDArray[np.float64],
+        random: npt.NDArray[np.uint64],
         fibres_of: npt.NDArray[np.int64],
         fibres: _Array,
-        target: npt.NDArray[np.int32],
-        weight: npt.NDArray[np.float64],
+        bundles: Sequence[Bundle],
         layer_first: npt.NDArray[np.int64],
         spike_area: float,
     ) -> None: ...

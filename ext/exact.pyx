@@ -9,263 +9,112 @@ Time is a pair (int64 nanoseconds, float64 fraction of one): a difference of two
 nothing to the age of the run, as a single float64 of seconds would.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.math cimport INFINITY, exp, expm1, fabs, floor, isfinite, log1p
-from libc.stdint cimport int32_t, int64_t, uint8_t
-from libc.stdlib cimport free, realloc
+from libc.math cimport INFINITY, exp, log
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy
+
+from reflexarc.ext.crossing cimport next_crossing
+from reflexarc.ext.instant cimport NS, Time, earlier, later, same, seconds_between
+from reflexarc.ext.membrane cimport (
+    ADAPTIVE_KIND,
+    ALPHA_KIND,
+    CURRENT_BASED_KIND,
+    EXPONENTIAL_KIND,
+    INTEGRATOR_KIND,
+    LEAKY_KIND,
+    POISSON_KIND,
+    PORT_KIND,
+    REGULAR_KIND,
+    Model,
+    Unit,
+    add_charge,
+    add_drive,
+    advance,
+    earliest,
+    gain,
+    peak,
+)
 
 TIME = np.dtype([("ns", "i8"), ("frac", "f8")])
 MODEL = np.dtype(
     [
         (name, "f8")
-        for name in ("tau", "tau_syn", "r", "v_leak", "v_threshold", "v_reset", "w_in")
+        for name in (
+            "tau",
+            "tau_syn1",
+            "tau_syn2",
+            "r",
+            "v_leak",
+            "v_threshold",
+            "v_reset",
+            "w_in",
+            "tau_threshold",
+            "threshold_jump",
+            "refractory",
+            "interval",
+            "phase",
+            "gain1",
+            "gain2",
+            "peak1",
+            "peak2",
+        )
     ]
     + [("kind", "i4"), ("layer", "i4")]
 )
 UNIT = np.dtype(
-    [(name, "f8") for name in ("v", "current", "drive", "drive_low", "charge")]
-    + [("seen", TIME), ("touched", "i4"), ("slot", "i4")]
+    [(name, "f8") for name in ("v", "current1", "current2", "drive", "charge")]
+    + [("seen", TIME), ("touched", "i4"), ("awaited", "i4")]
+    + [(name, "f8") for name in ("raised", "jump", "rise1", "rise2", "drive_low")]
+    + [("random", "u8"), ("refractory", "i8"), ("padding", "i8")]
 )
-FIBRE = np.dtype([("delay_ns", "f8"), ("begin", "i8"), ("end", "i8"), ("synapses", "i8")])
+FIBRE = np.dtype(
+    [("delay_ns", "f8"), ("begin", "i8"), ("end", "i8"), ("synapses", "i8"), ("bundle", "i8")]
+)
 EVENT = np.dtype([("at", TIME), ("value", "f8"), ("fibre", "i4"), ("kind", "i4")])
 DUE = np.dtype([("at", TIME), ("unit", "i8")])
 EMITTED = np.dtype([("at", TIME), ("area", "f8"), ("unit", "i8")])
 
-cdef enum:  # kinds of unit
-    _LEAKY = 0
-    _CURRENT_BASED = 1
-    _INTEGRATOR = 2
-    _PORT = 3
-
-cdef enum:  # kinds of event, and why a unit was touched
+cdef enum:  # kinds of event, why a unit was touched, and what it awaits
     _DIRAC = 1
     _CURRENT = 2
-    _OWN_SPIKE = 4
+    _CROSSING = 4  # of the threshold, or the next spike of a generator
+    _RELEASE = 8  # the end of the refractory time
+    _CHECK = 16  # it cannot have fired before; whether it does is seen then
 
-LEAKY = _LEAKY
-CURRENT_BASED = _CURRENT_BASED
-INTEGRATOR = _INTEGRATOR
-PORT = _PORT
+cdef enum:  # what a synapse acts on
+    _TO_INPUT = 0
+    _TO_VOLTAGE = 1
+    _TO_FIRST = 2
+    _TO_SECOND = 3
+
+LEAKY = LEAKY_KIND
+CURRENT_BASED = CURRENT_BASED_KIND
+INTEGRATOR = INTEGRATOR_KIND
+PORT = PORT_KIND
+ADAPTIVE = ADAPTIVE_KIND
+EXPONENTIAL = EXPONENTIAL_KIND
+ALPHA = ALPHA_KIND
+POISSON = POISSON_KIND
+REGULAR = REGULAR_KIND
 DIRAC = _DIRAC
 CURRENT = _CURRENT
+TO_INPUT = _TO_INPUT
+TO_VOLTAGE = _TO_VOLTAGE
+TO_FIRST = _TO_FIRST
+TO_SECOND = _TO_SECOND
 
-cdef double _NS = 1e9
 #: A neuron that would fire again sooner than this is taken to fire without end.
 cdef double _SHORTEST_INTERVAL_S = 1e-12
 #: A spike foreseen later than this (a century) is not foreseen.
 cdef double _HORIZON_S = 3e9
 #: After so many instants it is seen whether someone wants to interrupt.
 cdef int64_t _MOST_INSTANTS = 100_000
-
-
-# --- time -------------------------------------------------------------------------------------
-
-cdef inline bint earlier(Time a, Time b) noexcept nogil:
-    return a.ns < b.ns or (a.ns == b.ns and a.frac < b.frac)
-
-
-cdef inline bint same(Time a, Time b) noexcept nogil:
-    return a.ns == b.ns and a.frac == b.frac
-
-
-cdef inline double seconds_between(Time a, Time b) noexcept nogil:
-    return (<double>(b.ns - a.ns) + (b.frac - a.frac)) / _NS
-
-
-cdef inline Time later(Time t, double ns) noexcept nogil:
-    cdef double whole = floor(ns)
-    t.frac += ns - whole
-    if t.frac >= 1.0:
-        t.frac -= 1.0
-        whole += 1.0
-    t.ns += <int64_t>whole
-    return t
-
-
-# --- neurons between events -------------------------------------------------------------------
-
-cdef inline double psp(const Model* m, double t) noexcept nogil:
-    """Response of the membrane to a current exp(-t / tau_syn).
-
-    (exp(-t/tau_syn) - exp(-t/tau)) / (1 - tau/tau_syn), written so that it stays exact as the
-    time constants approach each other, and is t/tau exp(-t/tau) where they meet.
-    """
-    return psp_from(m, t, exp(-t / max(m.tau, m.tau_syn)))
-
-
-cdef inline double psp_from(const Model* m, double t, double slow_decay) noexcept nogil:
-    """`psp` when the decay with the longer time constant is known already."""
-    cdef double rate = fabs(m.tau_syn - m.tau) / (m.tau_syn * m.tau)
-    cdef double area = -expm1(-rate * t) / rate if rate > 0.0 else t
-    return slow_decay * area / m.tau
-
-
-cdef inline void advance(Unit* u, const Model* m, Time at) noexcept nogil:
-    """Bring `u` from `u.seen` to `at` under its constant drive."""
-    cdef double dt = seconds_between(u.seen, at)
-    cdef double rest, level, excess, decay, decay_syn
-    u.seen = at
-    if dt == 0.0:
-        return
-    if m.kind == _LEAKY:
-        rest = m.v_leak + m.r * u.drive
-        u.v = rest + (u.v - rest) * exp(-dt / m.tau)
-    elif m.kind == _CURRENT_BASED:
-        level = m.w_in * u.drive
-        rest = m.v_leak + m.r * level
-        excess = u.current - level
-        decay, decay_syn = exp(-dt / m.tau), exp(-dt / m.tau_syn)
-        u.v = rest + (u.v - rest) * decay + m.r * excess * psp_from(m, dt, max(decay, decay_syn))
-        u.current = level + excess * decay_syn
-    elif m.kind == _INTEGRATOR:
-        u.v += m.r * u.drive * dt
-
-
-cdef inline void add_charge(Unit* u, const Model* m) noexcept nogil:
-    """Let the Diracs of this instant act."""
-    if m.kind == _LEAKY:
-        u.v += m.r * u.charge / m.tau
-    elif m.kind == _CURRENT_BASED:
-        u.current += m.w_in * u.charge / m.tau_syn
-    else:
-        u.v += m.r * u.charge
-    u.charge = 0.0
-
-
-cdef inline void add_drive(Unit* u, double current) noexcept nogil:
-    """Add to the constant drive with the rounding error kept (Knuth's two-sum).
-
-    What was switched on and is switched off again leaves exactly what was there before.
-    """
-    cdef double total = u.drive + current
-    cdef double part = total - u.drive
-    u.drive_low += (u.drive - (total - part)) + (current - part)
-    u.drive = total + u.drive_low
-    u.drive_low -= u.drive - total
-
-
-cdef double next_crossing(const Unit* u, const Model* m) noexcept nogil:
-    """Seconds until v first exceeds the threshold: 0 if it does at once, infinity if never."""
-    if m.v_threshold == INFINITY:
-        return INFINITY
-    if u.v > m.v_threshold:
-        return 0.0
-    if m.kind == _LEAKY:
-        return leaky_crossing(u, m)
-    if m.kind == _CURRENT_BASED:
-        return current_based_crossing(u, m)
-    if m.r * u.drive > 0.0:
-        return (m.v_threshold - u.v) / (m.r * u.drive)
-    return INFINITY
-
-
-cdef double leaky_crossing(const Unit* u, const Model* m) noexcept nogil:
-    cdef double rest = m.v_leak + m.r * u.drive
-    if rest > m.v_threshold:
-        return m.tau * log1p((m.v_threshold - u.v) / (rest - m.v_threshold))
-    return INFINITY
-
-
-cdef double current_based_crossing(const Unit* u, const Model* m) noexcept nogil:
-    """First crossing of v(t) = rest + a exp(-t/tau) + b psp(t), v(0) <= threshold.
-
-    v' vanishes at most once, at a time known in closed form, so v is monotone before and after
-    it and each piece is asked only whether it ends above the threshold.
-    """
-    cdef double rest = m.v_leak + m.r * m.w_in * u.drive
-    cdef double a = u.v - rest
-    cdef double b = m.r * (u.current - m.w_in * u.drive)
-    cdef double slope = b - a  # tau v'(0)
-    cdef double turn
-    if rest <= m.v_threshold and (slope <= 0.0 or stays_below(u, m, rest, a, b)):
-        return INFINITY
-    if u.v == m.v_threshold and (slope > 0.0 or (slope == 0.0 and b < 0.0)):
-        return 0.0
-    turn = turning_point(m, slope, b)
-    if slope > 0.0 and isfinite(turn):  # up to a peak, then down for ever
-        if excess_after(u, m, a, b, turn) <= 0.0:
-            return INFINITY
-        return first_root(u, m, a, b, 0.0, turn)
-    if rest <= m.v_threshold:
-        return INFINITY
-    return root_after(u, m, a, b, turn if isfinite(turn) else 0.0)
-
-
-cdef inline bint stays_below(
-    const Unit* u, const Model* m, double rest, double a, double b
-) noexcept nogil:
-    """A cheap bound that spares most inputs the search: psp(t) < min(1, tau_syn / tau)."""
-    cdef double reach = max(b, 0.0) * min(1.0, m.tau_syn / m.tau)
-    return u.v < m.v_threshold and rest + max(a, 0.0) + reach < m.v_threshold
-
-
-cdef inline double turning_point(const Model* m, double slope, double b) noexcept nogil:
-    """When v' vanishes, or infinity."""
-    cdef double q, delta
-    if b == 0.0 or slope == 0.0 or (slope > 0.0) != (b > 0.0):
-        return INFINITY
-    q = slope * m.tau_syn / b
-    delta = (m.tau_syn - m.tau) / (m.tau_syn * m.tau)
-    if delta == 0.0:
-        return q
-    return log1p(delta * q) / delta if delta * q > -1.0 else INFINITY
-
-
-cdef inline double excess_after(
-    const Unit* u, const Model* m, double a, double b, double t
-) noexcept nogil:
-    """v(t) minus threshold, built on the change since now: short waits keep full precision."""
-    return (u.v - m.v_threshold) + (a * expm1(-t / m.tau) + b * psp(m, t))
-
-
-cdef double root_after(
-    const Unit* u, const Model* m, double a, double b, double low
-) noexcept nogil:
-    """The crossing of a piece that rises from `low` towards a rest above the threshold."""
-    cdef double span = m.tau
-    while excess_after(u, m, a, b, low + span) <= 0.0:
-        span *= 2.0
-        if span > _HORIZON_S:
-            return INFINITY
-    return first_root(u, m, a, b, low, low + span)
-
-
-cdef double first_root(
-    const Unit* u, const Model* m, double a, double b, double low, double high
-) noexcept nogil:
-    """Newton's method inside a bracket on which v rises through the threshold once.
-
-    The first step is taken from now, where v and v' are known: on the way up to a peak v is
-    concave, and Newton's method from below it never overshoots.
-    """
-    cdef double t = (m.v_threshold - u.v) * m.tau / (b - a)
-    cdef double excess, slope, following, change, decay_syn, response
-    cdef int step
-    if not low < t < high:
-        t = 0.5 * (low + high)
-    for step in range(200):
-        change = expm1(-t / m.tau)
-        decay_syn = exp(-t / m.tau_syn)
-        response = b * psp_from(m, t, max(1.0 + change, decay_syn))
-        excess = (u.v - m.v_threshold) + (a * change + response)
-        slope = (b * decay_syn - a * (1.0 + change) - response) / m.tau
-        if excess > 0.0:
-            high = t
-        else:
-            low = t
-        following = t - excess / slope
-        if slope > 0.0 and low <= following <= high:
-            if fabs(following - t) <= 1e-11 * following:  # the error left is its square
-                return following
-        else:
-            following = 0.5 * (low + high)
-            if not low < following < high:
-                return high
-        t = following
-    return t
 
 
 # --- what is on its way -----------------------------------------------------------------------
@@ -348,7 +197,7 @@ cdef inline bint due_before(const Due* a, const Due* b) noexcept nogil:
 
 cdef inline void put_due(Net* net, int64_t place, Due due) noexcept nogil:
     net.due[place] = due
-    net.unit[due.unit].slot = <int32_t>place
+    net.slot[due.unit] = <int32_t>place
 
 
 cdef void settle_due(Net* net, int64_t place, Due due) noexcept nogil:
@@ -375,30 +224,83 @@ cdef void settle_due(Net* net, int64_t place, Due due) noexcept nogil:
 
 cdef void forget(Net* net, int64_t unit) noexcept nogil:
     """Take back the spike foreseen for `unit`, if there is one."""
-    cdef int64_t place = net.unit[unit].slot
+    cdef int64_t place = net.slot[unit]
     cdef Due last
     if place < 0:
         return
-    net.unit[unit].slot = -1
+    net.slot[unit] = -1
+    net.unit[unit].awaited = 0
     net.due_count -= 1
     if place < net.due_count:
         last = net.due[net.due_count]
         settle_due(net, place, last)
 
 
-cdef void foresee(Net* net, int64_t unit, Time at, double wait_s) noexcept nogil:
-    """Revise when `unit` will fire by itself: `wait_s` after `at`."""
+cdef void foresee(
+    Net* net, int64_t unit, Time at, double wait_s, int32_t what
+) noexcept nogil:
+    """Let `unit` await `what`, `wait_s` after `at`, and nothing else."""
     cdef Due due
-    cdef int64_t place = net.unit[unit].slot
+    cdef int64_t place = net.slot[unit]
     if not wait_s <= _HORIZON_S:
         forget(net, unit)
         return
     if place < 0:
         place = net.due_count
         net.due_count += 1
-    due.at = later(at, wait_s * _NS)
+    due.at = later(at, wait_s * NS)
     due.unit = unit
+    net.unit[unit].awaited = what
     settle_due(net, place, due)
+
+
+cdef inline void look_within(Net* net, int64_t unit, Time at, double wait_s) noexcept nogil:
+    """See to it that `unit` is looked at again `wait_s` after `at`, or earlier.
+
+    An entry that comes earlier anyway stays where it is: most inputs move nothing in the heap.
+    """
+    cdef int64_t place = net.slot[unit]
+    if place < 0 or wait_s < seconds_between(at, net.due[place].at):
+        foresee(net, unit, at, wait_s, _CHECK)
+    else:
+        net.unit[unit].awaited = _CHECK
+
+
+cdef inline bint at_once(Time at, double wait_s) noexcept nogil:
+    return wait_s * NS < 1.0 and same(later(at, wait_s * NS), at)
+
+
+cdef void check(Net* net, int64_t unit, Time at) noexcept nogil:
+    """Foresee better what the state as last seen leads to, and never before `at`."""
+    cdef const Unit* u = &net.unit[unit]
+    cdef const Model* m = &net.model[net.model_of[unit]]
+    cdef double wait_s = earliest(u, m)
+    cdef int32_t what = _CHECK
+    if wait_s <= _HORIZON_S and not earlier(at, later(u.seen, wait_s * NS)):
+        wait_s = next_crossing(u, m)
+        what = _CROSSING
+        if wait_s <= _HORIZON_S and earlier(later(u.seen, wait_s * NS), at):
+            foresee(net, unit, at, 0.0, what)  # late by a rounding error
+            return
+    foresee(net, unit, u.seen, wait_s, what)
+
+
+# --- generators -------------------------------------------------------------------------------
+
+cdef inline double uniform(uint64_t* state) noexcept nogil:
+    """A number in (0, 1]: SplitMix64 (Steele, Lea & Flood 2014, OOPSLA)."""
+    cdef uint64_t z
+    state[0] += <uint64_t>0x9E3779B97F4A7C15
+    z = state[0]
+    z = (z ^ (z >> 30)) * <uint64_t>0xBF58476D1CE4E5B9
+    z = (z ^ (z >> 27)) * <uint64_t>0x94D049BB133111EB
+    z = z ^ (z >> 31)
+    return (<double>(z >> 11) + 1.0) * 2.0**-53
+
+
+cdef inline double next_interval(Unit* u, const Model* m) noexcept nogil:
+    """Seconds to the next spike of a generator."""
+    return m.interval if m.kind == REGULAR_KIND else -log(uniform(&u.random)) * m.interval
 
 
 # --- one instant ------------------------------------------------------------------------------
@@ -406,24 +308,48 @@ cdef void foresee(Net* net, int64_t unit, Time at, double wait_s) noexcept nogil
 cdef inline void touch(Net* net, int64_t unit, Time at, int32_t reason) noexcept nogil:
     """Bring `unit` to `at` and mark it for this instant."""
     cdef Unit* u = &net.unit[unit]
-    cdef int32_t layer
+    cdef const Model* m
     if u.touched == 0:
-        layer = net.model[unit].layer
-        advance(u, &net.model[unit], at)
-        net.touched[net.layer_first[layer] + net.touched_count[layer]] = <int32_t>unit
-        net.touched_count[layer] += 1
+        m = &net.model[net.model_of[unit]]
+        advance(u, m, at)
+        net.touched[net.layer_first[m.layer] + net.touched_count[m.layer]] = <int32_t>unit
+        net.touched_count[m.layer] += 1
     u.touched |= reason
+
+
+cdef inline void receive(
+    Unit* u, const Model* m, int64_t receptor, int32_t kind, double weight, double value
+) noexcept nogil:
+    """Add to what the synapse acts on. The weight of a jump is the jump; see `add_charge`."""
+    if kind == _CURRENT:
+        add_drive(u, weight * value)
+    elif receptor == _TO_INPUT:
+        u.charge += weight * value
+    elif receptor == _TO_VOLTAGE:
+        u.jump += weight
+    elif m.kind == ALPHA_KIND:  # the current peaks at `weight`, tau_syn after the spike
+        if receptor == _TO_FIRST:
+            u.rise1 += weight * exp(1.0) / m.tau_syn1
+        else:
+            u.rise2 += weight * exp(1.0) / m.tau_syn2
+    elif receptor == _TO_FIRST:
+        u.current1 += weight
+    else:
+        u.current2 += weight
 
 
 cdef void deliver(Net* net, int64_t fibre, Time at, int32_t kind, double value) noexcept nogil:
     cdef const Fibre* f = &net.fibre[fibre]
-    cdef int64_t s
+    cdef const Synapses* b = &net.bundle[f.bundle]
+    cdef int64_t s, unit
+    cdef double weight
     for s in range(f.begin, f.end):
-        touch(net, net.target[s], at, kind)
-        if kind == _DIRAC:
-            net.unit[net.target[s]].charge += net.weight[s] * value
-        else:
-            add_drive(&net.unit[net.target[s]], net.weight[s] * value)
+        unit = b.first + b.target[s]
+        weight = b.weight64[s * b.stride] if b.weight64 != NULL else b.weight32[s * b.stride]
+        touch(net, unit, at, kind)
+        receive(
+            &net.unit[unit], &net.model[net.model_of[unit]], b.receptor, kind, weight, value
+        )
     if kind == _DIRAC:
         net.synaptic_events += f.synapses
 
@@ -439,14 +365,44 @@ cdef void send(Net* net, int64_t fibre, Time at, int32_t kind, double value) noe
 
 
 cdef void fire(Net* net, int64_t unit, Time at) noexcept nogil:
+    """Reset, send the spike, and foresee what comes next."""
+    cdef Unit* u = &net.unit[unit]
+    cdef const Model* m = &net.model[net.model_of[unit]]
     cdef int64_t fibre
-    net.unit[unit].v = net.model[unit].v_reset
     net.spikes += 1
     for fibre in range(net.fibres_of[unit], net.fibres_of[unit + 1]):
         if net.fibre[fibre].delay_ns == 0.0:
             deliver(net, fibre, at, _DIRAC, net.spike_area)
         else:
             send(net, fibre, at, _DIRAC, net.spike_area)
+    if net.recorded[m.layer]:
+        record(net, unit, at, net.spike_area)
+    u.v = m.v_reset
+    u.raised += m.threshold_jump
+    if is_generator(m):
+        foresee(net, unit, at, next_interval(u, m), _CROSSING)
+    elif m.refractory > 0.0:
+        u.refractory = 1
+        foresee(net, unit, at, m.refractory, _RELEASE)
+    else:
+        begin_interval(net, unit, at)
+
+
+cdef inline bint is_generator(const Model* m) noexcept nogil:
+    return m.kind == POISSON_KIND or m.kind == REGULAR_KIND
+
+
+cdef void begin_interval(Net* net, int64_t unit, Time at) noexcept nogil:
+    """Foresee what follows a reset at `at`, or stop if it is the next spike at once."""
+    cdef const Unit* u = &net.unit[unit]
+    cdef const Model* m = &net.model[net.model_of[unit]]
+    cdef double wait_s = earliest(u, m)
+    if wait_s < _SHORTEST_INTERVAL_S:
+        wait_s = next_crossing(u, m)
+        if wait_s < _SHORTEST_INTERVAL_S:
+            net.runaway = unit
+            wait_s = INFINITY
+    foresee(net, unit, at, wait_s, _CHECK)
 
 
 cdef void record(Net* net, int64_t unit, Time at, double area) noexcept nogil:
@@ -470,27 +426,29 @@ cdef void record(Net* net, int64_t unit, Time at, double area) noexcept nogil:
 cdef void update(Net* net, int64_t unit, Time at) noexcept nogil:
     """Let what reached `unit` at this instant act; test, reset and foresee."""
     cdef Unit* u = &net.unit[unit]
-    cdef const Model* m = &net.model[unit]
-    cdef bint fires = u.touched == _OWN_SPIKE
+    cdef const Model* m = &net.model[net.model_of[unit]]
+    cdef int32_t why = u.touched
     cdef double wait_s = 0.0
     net.neuron_updates += 1
-    if u.touched & _OWN_SPIKE and (at.ns > 0 or at.frac > 0.0):
-        u.v = m.v_threshold  # just reached; only at the very start may v stand above it
-    if u.touched & _DIRAC:
-        add_charge(u, m)
     u.touched = 0
-    if not fires:
-        wait_s = next_crossing(u, m)
-        fires = wait_s <= _HORIZON_S and same(later(at, wait_s * _NS), at)
-    if fires:
+    if is_generator(m):
         fire(net, unit, at)
-        if net.recorded[m.layer]:
-            record(net, unit, at, net.spike_area)
-        wait_s = next_crossing(u, m)
-        if wait_s < _SHORTEST_INTERVAL_S:
-            net.runaway = unit
-            wait_s = INFINITY
-    foresee(net, unit, at, wait_s)
+        return
+    if why & _RELEASE:
+        u.refractory = 0
+    if why & _CROSSING and (at.ns > 0 or at.frac > 0.0):
+        u.v = m.v_threshold + u.raised  # just reached; only at the very start v may be above
+    add_charge(u, m)
+    if u.refractory:
+        return
+    if why != _CROSSING:
+        wait_s = earliest(u, m)
+        if at_once(at, wait_s):
+            wait_s = next_crossing(u, m)
+    if at_once(at, wait_s):
+        fire(net, unit, at)
+    else:
+        look_within(net, unit, at, wait_s)
 
 
 cdef void pass_port(Net* net, int64_t unit, Time at) noexcept nogil:
@@ -499,6 +457,18 @@ cdef void pass_port(Net* net, int64_t unit, Time at) noexcept nogil:
     record(net, unit, at, u.charge)
     u.charge = 0.0
     u.touched = 0
+
+
+cdef void fall_due(Net* net, int64_t unit, Time at) noexcept nogil:
+    """What `unit` has awaited is there."""
+    cdef int32_t what = net.unit[unit].awaited
+    if what != _CHECK:
+        forget(net, unit)
+        touch(net, unit, at, what)
+    elif net.unit[unit].touched:
+        forget(net, unit)  # it is looked at in this instant in any case
+    else:
+        check(net, unit, at)
 
 
 cdef void run_instant(Net* net, Time at) noexcept nogil:
@@ -513,14 +483,12 @@ cdef void run_instant(Net* net, Time at) noexcept nogil:
         event = pop_event(net)
         deliver(net, event.fibre, at, event.kind, event.value)
     while net.due_count > 0 and same(net.due[0].at, at):
-        unit = net.due[0].unit
-        forget(net, unit)
-        touch(net, unit, at, _OWN_SPIKE)
+        fall_due(net, net.due[0].unit, at)
     for layer in range(net.layers):
         first = net.layer_first[layer]
         for n in range(net.touched_count[layer]):
             unit = net.touched[first + n]
-            if net.model[unit].kind == _PORT:
+            if net.model[net.model_of[unit]].kind == PORT_KIND:
                 pass_port(net, unit, at)
             else:
                 update(net, unit, at)
@@ -548,73 +516,140 @@ cdef bint run_until(Net* net, Time until, int64_t most) noexcept nogil:
 
 # --- for Python -------------------------------------------------------------------------------
 
+class Bundle(NamedTuple):
+    """Synapses onto the units from `first` on. See the stub."""
+
+    target: object
+    weight: object
+    first: int
+    receptor: int
+
+
 cdef class ExactEngine:
     """A network as arrays, its state, and `run`. See the stub for the contract."""
 
     def __init__(
-        self, *, models, v, fibres_of, fibres, target, weight, layer_first, double spike_area
+        self, *, models, model_of, v, random, fibres_of, fibres, bundles, layer_first,
+        double spike_area
     ):
-        units = np.zeros(len(models), UNIT)
-        units["v"] = v
-        units["slot"] = -1
-        self.models, self.units = models, units
+        units = np.zeros(len(model_of), UNIT)
+        units["v"], units["random"] = v, random
+        self.model_of, self.units = model_of, units
+        self.models = np.array(models)
         self.fibres_of, self.fibres = fibres_of, fibres
-        self.target, self.weight = target, weight
         self.layer_first = layer_first
         self.recorded = np.zeros(len(layer_first), np.uint8)
-        self.touched = np.zeros(len(models), np.int32)
+        self.touched = np.zeros(len(units), np.int32)
         self.touched_count = np.zeros(len(layer_first), np.int64)
-        self.due = np.zeros(len(models), DUE)
-        self._check(models, fibres_of, fibres, target, weight, layer_first)
+        self.due = np.zeros(len(units), DUE)
+        self.slot = np.full(len(units), -1, np.int32)
+        self._check_units(models, model_of, layer_first)
+        self._check_fibres(models["kind"][model_of], fibres_of, fibres, bundles)
+        self._keep(bundles)
         self._point(spike_area)
+        self._complete_models()
         self._foresee_all()
 
-    def _check(self, models, fibres_of, fibres, target, weight, layer_first):
-        """Refuse arrays that would lead outside one another."""
-        if len(target) != len(weight):
-            raise ValueError("target and weight must be of equal length")
-        if len(fibres_of) <= len(models[models["kind"] != PORT]):
+    def _check_units(self, models, model_of, layer_first):
+        """Refuse units without a model, and layers that do not stand one after another."""
+        if not 0 <= model_of.min() <= model_of.max() < len(models):
+            raise ValueError("model_of names a model that is not there")
+        layer = models["layer"][model_of]
+        first = np.searchsorted(layer, np.arange(len(layer_first)))
+        if (np.diff(layer) < 0).any() or not np.array_equal(first, layer_first):
+            raise ValueError("layers must stand one after another from layer_first")
+
+    def _check_fibres(self, kind, fibres_of, fibres, bundles):
+        """Refuse synapses that would lead outside the arrays."""
+        if len(fibres_of) <= np.count_nonzero(kind != PORT):
             raise ValueError("fibres_of must name the fibres of every neuron")
         if fibres_of[0] != 0 or fibres_of.max() != len(fibres) or (np.diff(fibres_of) < 0).any():
             raise ValueError("fibres_of must rise from 0 to the number of fibres")
-        if len(fibres) and not (
+        if len(fibres) and not 0 <= fibres["bundle"].min() <= fibres["bundle"].max() < len(bundles):
+            raise ValueError("a fibre is of a bundle that is not there")
+        size = np.array([len(bundle[0]) for bundle in bundles], np.int64)
+        if not (
             (fibres["begin"] >= 0).all()
             and (fibres["begin"] <= fibres["end"]).all()
-            and (fibres["end"] <= len(target)).all()
+            and (fibres["end"] <= size[fibres["bundle"]]).all()
         ):
             raise ValueError("a fibre has synapses outside target")
-        if len(target) and not 0 <= target.min() <= target.max() < len(models):
-            raise ValueError("target names a unit that is not there")
-        first = np.searchsorted(models["layer"], np.arange(len(layer_first)))
-        if (np.diff(models["layer"]) < 0).any() or not np.array_equal(first, layer_first):
-            raise ValueError("layers must stand one after another from layer_first")
+        for target, weight, first, receptor in bundles:
+            if len(weight) not in (1, len(target)):
+                raise ValueError("target and weight must be of equal length")
+            if len(target) and not 0 <= first + target.min() <= first + target.max() < len(kind):
+                raise ValueError("target names a unit that is not there")
+            if not TO_INPUT <= receptor <= TO_SECOND:
+                raise ValueError(f"there is no receptor {receptor}")
+
+    cdef object _keep(self, bundles):
+        """Point at the arrays of the bundles, which stay where they are."""
+        cdef Synapses* b
+        cdef const int32_t[::1] target
+        cdef const double[::1] weight64
+        cdef const float[::1] weight32
+        cdef int64_t n
+        self.kept = bundles
+        self.net.bundle = <Synapses*>calloc(max(len(bundles), 1), sizeof(Synapses))
+        if self.net.bundle == NULL:
+            raise MemoryError("no memory for the bundles")
+        for n in range(len(bundles)):
+            target, weight = bundles[n][0], bundles[n][1]
+            b = &self.net.bundle[n]
+            b.first, b.receptor = bundles[n][2], bundles[n][3]
+            b.stride = 0 if len(weight) == 1 else 1
+            if not len(target):
+                continue
+            b.target = &target[0]
+            if weight.dtype == np.float64:
+                weight64 = weight
+                b.weight64 = &weight64[0]
+            else:
+                weight32 = weight
+                b.weight32 = &weight32[0]
 
     cdef object _point(self, double spike_area):
         cdef Net* net = &self.net
-        net.layers, net.units = self.layer_first.shape[0], self.models.shape[0]
+        net.layers, net.units = self.layer_first.shape[0], self.units.shape[0]
         net.spike_area = spike_area
         net.runaway = -1
         net.fibres_of = &self.fibres_of[0]
         net.fibre = &self.fibres[0]
-        net.target = &self.target[0]
-        net.weight = &self.weight[0]
         net.model = &self.models[0]
+        net.model_of = &self.model_of[0]
         net.unit = &self.units[0]
         net.layer_first = &self.layer_first[0]
         net.recorded = &self.recorded[0]
         net.touched = &self.touched[0]
         net.touched_count = &self.touched_count[0]
         net.due = &self.due[0]
+        net.slot = &self.slot[0]
+
+    cdef object _complete_models(self):
+        cdef Model* m
+        cdef int64_t n
+        for n in range(self.models.shape[0]):
+            m = &self.models[n]
+            if m.tau_syn1 > 0.0:
+                m.gain1, m.peak1 = gain(m.tau, m.tau_syn1), peak(m, m.tau_syn1)
+            if m.tau_syn2 > 0.0:
+                m.gain2, m.peak2 = gain(m.tau, m.tau_syn2), peak(m, m.tau_syn2)
 
     cdef object _foresee_all(self):
         cdef int64_t unit
-        cdef double wait_s
+        cdef Model* m
+        cdef Unit* u
         for unit in range(self.net.units):
-            if self.net.model[unit].kind != _PORT:
-                wait_s = next_crossing(&self.net.unit[unit], &self.net.model[unit])
-                foresee(&self.net, unit, self.net.now, wait_s)
+            m, u = &self.models[self.model_of[unit]], &self.units[unit]
+            if m.kind == REGULAR_KIND:
+                foresee(&self.net, unit, self.net.now, m.phase, _CROSSING)
+            elif m.kind == POISSON_KIND:
+                foresee(&self.net, unit, self.net.now, next_interval(u, m), _CROSSING)
+            elif m.kind != PORT_KIND:
+                foresee(&self.net, unit, self.net.now, earliest(u, m), _CHECK)
 
     def __dealloc__(self):
+        free(self.net.bundle)
         free(self.net.events.at)
         free(self.net.log.at)
 
@@ -686,7 +721,7 @@ cdef class ExactEngine:
             raise ValueError("there are no such units")
         for unit in range(first, last):
             u = self.net.unit[unit]
-            advance(&u, &self.net.model[unit], self.net.now)
+            advance(&u, &self.net.model[self.model_of[unit]], self.net.now)
             v[unit - first] = u.v
         return v.base
 
@@ -713,14 +748,17 @@ cdef class ExactEngine:
     def restore(self, state):
         cdef const Unit[::1] units
         cdef const Due[::1] due
+        cdef int64_t place
         events = state["events"]
         self._check_state(state["units"], events, state["due"], state["now"], state["work"])
         units, due = np.ascontiguousarray(state["units"]), np.ascontiguousarray(state["due"])
         if not reserve_events(&self.net.events, events.size):
             raise MemoryError("no memory to restore the state")
         self.units[:] = units
-        self.due[: due.shape[0]] = due
+        self.slot[:] = -1
         self.net.due_count = due.shape[0]
+        for place in range(due.shape[0]):
+            put_due(&self.net, place, due[place])
         copy_in(self.net.events.at, np.ascontiguousarray(events), events.nbytes)
         self.net.events.count = events.size
         self.net.now.ns, self.net.now.frac = state["now"]["ns"], state["now"]["frac"]
@@ -736,11 +774,9 @@ cdef class ExactEngine:
         fibre = events["fibre"]
         if fibre.size and not 0 <= fibre.min() <= fibre.max() < self.fibres.shape[0]:
             raise ValueError("the state is of another network")
-        foreseen = np.flatnonzero(units["slot"] >= 0)
-        if not np.array_equal(np.sort(due["unit"]), foreseen) or not np.array_equal(
-            units["slot"][due["unit"]], np.arange(due.size)
-        ):
-            raise ValueError("the state is damaged: foreseen spikes do not match the units")
+        awaiting = np.flatnonzero(units["awaited"])
+        if not np.array_equal(np.sort(due["unit"]), awaiting):
+            raise ValueError("the state is damaged: what is due does not match the units")
 
 
 cdef void copy_out(array, const void* source, size_t size):

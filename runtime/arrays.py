@@ -16,7 +16,7 @@ import numpy as np
 from reflexarc.runtime.batch import Array
 from reflexarc.runtime.errors import GraphError, MissingFileError, ReflexarcError
 
-_DTYPES = frozenset(np.dtype(name) for name in ("<f8", "<f4", "<i8", "<i4"))
+_DTYPES = frozenset(np.dtype(name) for name in ("<f8", "<f4", "<i8", "<i4", "<u2"))
 _CHUNK_BYTES = 2**20
 
 

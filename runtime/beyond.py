@@ -173,22 +173,25 @@ def values_of(
     return array
 
 
+_DTYPES = {"rows": ("int64",), "targets": ("uint16", "int32"), "weight": ("float32",)}
+
+
 def _projection(
     name: str, entry: ProjectionEntry, arrays: dict[str, Array], fail: Fail
 ) -> Projection:
     where = ("nodes", name)
     parts = []
-    for key, dtype in (("rows", np.int64), ("targets", np.int32), ("weight", np.float32)):
+    for key, dtypes in _DTYPES.items():
         array = arrays.pop(f"{name}/{key}", None)
-        if array is None or array.dtype != dtype:
-            fail(where, f"the arrays need '{name}/{key}', {np.dtype(dtype)}")
+        if array is None or array.dtype not in dtypes:
+            fail(where, f"the arrays need '{name}/{key}', {' or '.join(dtypes)}")
         parts.append(array)
     rows, targets, weight = parts
     if rows.shape != (entry.sources + 1,) or rows[0] != 0 or (np.diff(rows) < 0).any():
         fail(where, f"rows must be {entry.sources + 1} numbers that rise from 0")
     if rows[-1] != targets.size:
         fail(where, f"rows end at {rows[-1]}, but there are {targets.size} targets")
-    fault = first_fault(rows, targets, prod(entry.shape))
+    fault = first_fault(rows, targets.astype(np.int32, copy=False), prod(entry.shape))
     if fault >= 0:
         fail(
             where,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite, prod
-from typing import Any, TypeAlias, cast, get_args
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,7 @@ from reflexarc.runtime.neurons import NeuronModel, Value, misfit
 from reflexarc.runtime.nirnode import MAX_ELEMENTS
 from reflexarc.runtime.parting import SIGNED, Part, grouped, parted
 from reflexarc.runtime.plasticity import Rule
+from reflexarc.runtime.sidecar import place_of
 
 Delays: TypeAlias = float | Distribution | Conduction
 
@@ -210,6 +211,7 @@ class Builder:
         delay_step_s: float | None = None,
         receptor: str | None = None,
         name: str | None = None,
+        plasticity: Rule | None = None,
     ) -> tuple[str, ...]:
         """Join the spikes of one node to the neurons of another by sparse synapses.
 
@@ -224,6 +226,7 @@ class Builder:
                 has two for excitation and inhibition, by the sign of the weights. A conductance
                 (CondLIF) then is the weight without its sign.
             name: of the node (default: SOURCE_to_TARGET).
+            plasticity: a rule that changes the weights.
 
         Returns:
             The names of the nodes it took: one for each delay and, where weights of both signs
@@ -247,6 +250,8 @@ class Builder:
         names = [self._add_projection(base, where, part, sender, layer, receptor) for part in parts]
         for each in names:
             self._edges += [(source.name, each), (each, target.name)]
+            if plasticity is not None:
+                self._plasticity[each] = plasticity
         return tuple(names)
 
     def build(
@@ -264,11 +269,7 @@ class Builder:
             if value is not None and not (value > 0 and isfinite(value)):
                 raise ConfigError(f"build: {key} must be above 0, not {value}")
         named(dialect)
-        sizes = {node.name: node.size for node in self._nodes.values()}
-        for name, rule in self._plasticity.items():
-            wrong = rule.misfit(cast(Linear, self._nodes[name]).weight, sizes)
-            if wrong:
-                raise ConfigError(f"linear '{name}', plasticity, {wrong[0]}: {wrong[1]}")
+        self._check_rules()
         return Network(
             nodes=dict(self._nodes),
             edges=tuple(self._edges),
@@ -282,12 +283,26 @@ class Builder:
             seed=self._seed,
         )
 
+    def _check_rules(self) -> None:
+        sizes = {node.name: node.size for node in self._nodes.values()}
+        for name, rule in self._plasticity.items():
+            node = self._nodes[name]
+            if not (isinstance(node, Linear | Projection) and isinstance(node, place_of(rule))):
+                raise ConfigError(
+                    f"node '{name}', plasticity: the rule {rule.rule} is for a "
+                    f"{place_of(rule).__name__}"
+                )
+            wrong = rule.misfit(node.weight, sizes)
+            if wrong:
+                raise ConfigError(f"node '{name}', plasticity, {wrong[0]}: {wrong[1]}")
+
     # Nodes.
 
     def _add(self, node: Node, positions: npt.ArrayLike | None = None) -> Population:
         name = node.name
-        if not isinstance(name, str) or "/" in name or "\0" in name or name in ("", "."):
-            raise ConfigError(f"node {name!r}: a name is text without a '/'")
+        text = isinstance(name, str) and name.isprintable()
+        if not text or "/" in name or name in ("", "."):
+            raise ConfigError(f"node {name!r}: a name is printable text without a '/'")
         if name in self._nodes:
             raise ConfigError(f"node '{name}': there is one of that name; choose another")
         if node.size + sum(other.size for other in self._nodes.values()) > MAX_ELEMENTS:
@@ -439,13 +454,18 @@ class Builder:
                 shape=layer.shape,
                 sources=sender.size,
                 rows=_frozen(part.rows),
-                targets=_frozen(part.targets),
+                targets=_frozen(_narrowed(part.targets, layer.size)),
                 weight=_frozen(weight),
                 delay_s=part.delay_s,
                 receptor=part.receptor or receptor or RECEPTORS[layer.kind][0],
             )
         )
         return name
+
+
+def _narrowed(targets: npt.NDArray[np.int32], size: int) -> Array:
+    """Indices into `size` elements in as few bytes as they need."""
+    return targets.astype(np.uint16) if size <= 2**16 else targets
 
 
 def _takes_input(node: Node) -> bool:

@@ -19,11 +19,13 @@ from reflexarc.runtime.batch import Array
 from reflexarc.runtime.config import Strict
 from reflexarc.runtime.errors import ConfigError
 from reflexarc.runtime.network import (
+    Conv,
     Delay,
     Linear,
     Network,
     Neurons,
     Node,
+    Pooling,
     Projection,
 )
 from reflexarc.runtime.sidecar import load
@@ -135,9 +137,16 @@ def inspect_file(path: Path, *, rate_hz: float, dt_s: float | None) -> tuple[Net
 
 def kind_of(node: Node) -> str:
     """NIR's name of the node, or ours."""
-    if isinstance(node, Neurons):
-        return node.kind
-    return "Affine" if isinstance(node, Linear) and node.bias is not None else type(node).__name__
+    match node:
+        case Neurons():
+            return node.kind
+        case Linear() if node.bias is not None:
+            return "Affine"
+        case Conv():
+            return f"Conv{len(node.stride)}d"
+        case Pooling():
+            return "SumPool2d" if node.kind == "sum" else "AvgPool2d"
+    return type(node).__name__
 
 
 def synapses_of(node: Node) -> int:

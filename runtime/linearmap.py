@@ -50,11 +50,11 @@ def same_padding(taps: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[tupl
 def reach(node: Conv, axis: int) -> Reach:
     """What meets what along spatial `axis` of a convolution, by ascending source."""
     length, windows, taps = (shape[axis - len(node.stride)] for shape in _shapes(node))
-    target, tap = np.indices((windows, taps)).reshape(2, -1)
-    source = target * node.stride[axis] + tap * node.dilation[axis] - node.padding[axis][0]
-    inside = np.flatnonzero((source >= 0) & (source < length))
-    inside = inside[np.argsort(source[inside], kind="stable")]
-    return Reach(source[inside], tap[inside], target[inside])
+    source, tap = np.indices((length, taps)).reshape(2, -1)
+    place = source + node.padding[axis][0] - tap * node.dilation[axis]
+    target, rest = np.divmod(place, node.stride[axis])
+    met = (rest == 0) & (target >= 0) & (target < windows)
+    return Reach(source[met], tap[met], target[met])
 
 
 def _shapes(node: Conv) -> tuple[tuple[int, ...], ...]:

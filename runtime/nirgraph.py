@@ -22,8 +22,9 @@ from reflexarc.runtime.network import (
     Pooling,
     Projection,
 )
-from reflexarc.runtime.nirnest import Edge, flatten, without_ports
-from reflexarc.runtime.nirnode import MAX_ELEMENTS, Draft, RawNode, read_node
+from reflexarc.runtime.nirdraft import Draft
+from reflexarc.runtime.nirnest import Edge, Flat, flatten, without_ports
+from reflexarc.runtime.nirnode import MAX_ELEMENTS, RawNode, read_node
 from reflexarc.runtime.topology import loose_ends
 
 RawNodes: TypeAlias = Mapping[str, RawNode]
@@ -44,8 +45,10 @@ def build(nodes: RawNodes, edges: Iterable[Edge], source: str) -> Network:
     _infer_shapes(drafts, flat.edges)
     _check_total(drafts, source)
     built = {name: draft.finish() for name, draft in drafts.items() if name not in flat.ports}
-    _check_edges(drafts, flat.edges, source)
-    return Network(nodes=built, edges=without_ports(flat), source=source)
+    _check_ports(drafts, flat)
+    joined = without_ports(flat)
+    _check_edges(drafts, joined, source)
+    return Network(nodes=built, edges=joined, source=source)
 
 
 def _drop_unsized(drafts: Drafts, edges: Iterable[Edge]) -> None:
@@ -98,15 +101,32 @@ def _check_total(drafts: Drafts, source: str) -> None:
 
 def _check_edges(drafts: Drafts, edges: Iterable[Edge], source: str) -> None:
     for before, after in edges:
-        given, wanted = drafts[before].shape_out, drafts[after].shape_in
-        assert given is not None
-        assert wanted is not None
-        if drafts[after].takes(given):
-            continue
-        what = f"'{before}' gives {prod(given)} values, '{after}' takes {prod(wanted)}"
-        if prod(given) == prod(wanted):
-            what = f"'{before}' gives shape {given}, '{after}' takes {wanted}"
-        raise GraphError(f"{source}: edge {before} -> {after}: {what}; correct one of the shapes")
+        misfit = _misfit(drafts, before, after)
+        if misfit:
+            raise GraphError(
+                f"{source}: edge {before} -> {after}: {misfit}; correct one of the shapes"
+            )
+
+
+def _check_ports(drafts: Drafts, flat: Flat) -> None:
+    """A port vanishes: where its shape is wrong, nothing else need be."""
+    for before, after in flat.edges:
+        for name in flat.ports.intersection((before, after)):
+            misfit = _misfit(drafts, before, after)
+            if misfit:
+                drafts[name].warn(f"its shape is not used: {misfit}")
+
+
+def _misfit(drafts: Drafts, before: str, after: str) -> str:
+    """Why what leaves `before` cannot enter `after`, or ""."""
+    given, wanted = drafts[before].shape_out, drafts[after].shape_in
+    assert given is not None
+    assert wanted is not None
+    if drafts[after].takes(given):
+        return ""
+    if prod(given) == prod(wanted):
+        return f"'{before}' gives shape {given}, '{after}' takes {wanted}"
+    return f"'{before}' gives {prod(given)} values, '{after}' takes {prod(wanted)}"
 
 
 def warn_of_loose_ends(network: Network) -> None:

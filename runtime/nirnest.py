@@ -62,7 +62,9 @@ def _add(
         if prefix and _type(raw) in ("Input", "Output"):
             flat.ports.add(full)
     for before, after in edges:
-        level = _Level(flat, nodes, prefix, f"{flat.source}: edge {before} -> {after}")
+        level = _Level(
+            flat, nodes, prefix, f"{flat.source}: edge {prefix}{before} -> {prefix}{after}"
+        )
         edge = level.end(before, "Output"), level.end(after, "Input")
         if edge in flat.edges:
             warnings.warn(f"{level.where} is given twice", UserWarning, stacklevel=2)
@@ -110,7 +112,7 @@ class _Level:
         if full not in self.flat.ports or _type(self.flat.nodes[full]) != port:
             names = list(self.nodes)
             listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-            raise GraphError(f"{self.where}: there is no node '{name}'; nodes are {listed}")
+            raise GraphError(f"{self.where}: there is no node '{full}'; nodes are {listed}")
         return full
 
     def _check_direction(self, name: str, port: str) -> None:

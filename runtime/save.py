@@ -143,6 +143,7 @@ def _sidecar(network: Network, graph: str, arrays: str | None) -> dict[str, Any]
         "mode": network.mode,
         "dialect": network.dialect,
         "dt_s": None if network.dt_s is None else float(network.dt_s),
+        "seed": network.seed or None,
         "initial_v": {name: _told_here(values) for name, values in network.initial_v.items()},
         "plasticity": {name: rule.model_dump() for name, rule in network.plasticity.items()},
         "refractory": {name: told(values) for name, values in _refractory(network).items()},

@@ -29,7 +29,7 @@ from reflexarc.runtime.network import (
 )
 from reflexarc.runtime.neurons import misfit
 from reflexarc.runtime.nirgraph import warn_of_loose_ends
-from reflexarc.runtime.plasticity import Pes, Rule
+from reflexarc.runtime.plasticity import PairStdp, Rule
 
 _SECONDS: Mapping[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 
@@ -42,8 +42,9 @@ class Sidecar(Strict):
         spike_area: charge of the Dirac that a spike delivers in exact mode (value times seconds).
         time_unit: the unit of the graph's times; they are scaled to seconds.
         mode, dialect, dt_s: how to run it unless the caller says otherwise.
+        seed: of everything random in it.
         initial_v: first voltage by layer: one number, one for each neuron, or `array`.
-        plasticity: learning rule by name of the Linear or Affine node.
+        plasticity: learning rule by name of the Linear or Affine node, or of the projection.
         refractory: seconds that v is held after a spike, by layer of a kind that NIR has: one
             number, or `array`.
         nodes: what NIR has no word for, in seconds whatever the time_unit; see `beyond`.
@@ -57,6 +58,7 @@ class Sidecar(Strict):
     mode: Mode = "exact"
     dialect: str = "reflexarc"
     dt_s: float | None = Field(default=None, gt=0)
+    seed: int = Field(default=0, ge=0, lt=2**64)
     initial_v: dict[str, Told | list[float]] = Field(default_factory=dict)
     plasticity: dict[str, Rule] = Field(default_factory=dict)
     refractory: dict[str, Told] = Field(default_factory=dict)
@@ -174,6 +176,7 @@ def _attach(
         network,
         nodes=nodes | _with_refractory(nodes, sidecar, arrays, document),
         spike_area=sidecar.spike_area,
+        seed=sidecar.seed,
         mode=sidecar.mode,
         dialect=sidecar.dialect,
         dt_s=sidecar.dt_s,
@@ -188,17 +191,19 @@ def _attach(
 
 
 def _check_rule(network: Network, name: str, rule: Rule, document: Document) -> None:
-    kind, what = (
-        (Linear, "Linear or Affine node") if isinstance(rule, Pes) else (Projection, "projection")
-    )
-    node = network.nodes.get(name)
+    node, kind = network.nodes.get(name), place_of(rule)
     if not isinstance(node, kind):
-        edges = ", ".join(n.name for n in network.nodes.values() if isinstance(n, kind))
-        document.fail(("plasticity", name), f"no {what} of that name; there are: {edges or 'none'}")
-    assert isinstance(node, Linear | Projection)
+        there = ", ".join(n.name for n in network.nodes.values() if isinstance(n, kind))
+        what = "projection" if kind is Projection else "Linear or Affine node"
+        document.fail(("plasticity", name), f"no {what} of that name; there are: {there or 'none'}")
     misfit = rule.misfit(node.weight, {n.name: n.size for n in network.nodes.values()})
     if misfit:
         document.fail(("plasticity", name, misfit[0]), misfit[1])
+
+
+def place_of(rule: Rule) -> type[Linear] | type[Projection]:
+    """The kind of node whose weights `rule` changes."""
+    return Projection if isinstance(rule, PairStdp) else Linear
 
 
 def _with_refractory(

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
         Poisson,
         Regular,
     )
-    from reflexarc.runtime.plasticity import Pes
+    from reflexarc.runtime.plasticity import PairStdp, Pes
     from reflexarc.runtime.save import save
     from reflexarc.runtime.sidecar import load
     from reflexarc.runtime.simulate import simulate
@@ -92,6 +92,7 @@ _HOME = {
     "Network": "network",
     "Normal": "distribution",
     "OneToOne": "connectivity",
+    "PairStdp": "plasticity",
     "Pairs": "connectivity",
     "Pattern": "connectivity",
     "Pes": "plasticity",
@@ -142,6 +143,7 @@ __all__ = [
     "Network",
     "Normal",
     "OneToOne",
+    "PairStdp",
     "Pairs",
     "Pattern",
     "Pes",

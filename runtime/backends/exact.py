@@ -2,16 +2,24 @@
 
 Semantics are NIR's. Threshold strictly greater; reset to `v_reset`; everything that reaches a
 neuron at one instant is summed before its test; a spike delivers a Dirac of the network's
-`spike_area`, at once through linear nodes, later through Delay. The cost follows events.
+`spike_area`, at once through linear nodes, later through Delay. Through a Projection it delivers
+the same after the Projection's delay, or a jump of the receptor that it names. The cost follows
+events.
 
 What lies between two layers (any chain of Linear, Affine, Scale, convolution, pool, Flatten and
-Delay) is multiplied out when the network is compiled, and kept as rows compressed by source.
+Delay) is multiplied out when the network is compiled, and kept as rows compressed by source; a
+Projection is used as it lies.
 
 What NIR leaves open, as decided here:
 
 * Currents, the bias of an Affine among them, begin at time 0 and pass a Delay like spikes do.
 * What happens exactly at the end of a step or run belongs to the next; a probe shows the voltage
   just before what happens at its time.
+* While a neuron is refractory its voltage takes neither charges nor jumps, its synaptic currents
+  and its raised threshold go on, and it may fire at the very end.
+* A spike through a Projection onto another receptor than `input` adds its weight, whatever its
+  area; such a Projection carries no current.
+* A Regular generator fires at `phase` and every `period` after it.
 * `v_reset` must be below `v_threshold`: such a neuron would fire without end at one instant.
 """
 
@@ -37,7 +45,7 @@ from reflexarc.runtime.backends.instant import (
     nanoseconds,
     seconds_since,
 )
-from reflexarc.runtime.backends.wiring import build_engine
+from reflexarc.runtime.backends.wiring import KINDS, build_engine
 from reflexarc.runtime.batch import SPIKE, Array
 from reflexarc.runtime.drive import Drive, Run, Spikes, StepCurrent
 from reflexarc.runtime.errors import ConfigError, ReflexarcError
@@ -54,7 +62,7 @@ class ExactBackend(Backend):
         """What it can run."""
         return Capabilities(
             mode="exact",
-            nodes=frozenset(TYPES) - {"Threshold"},
+            nodes=frozenset({*TYPES, "Projection", *KINDS}) - {"Threshold"},
             rules=frozenset(),
             dialects=frozenset(),
             graded=False,
@@ -191,8 +199,8 @@ class ExactProgram(Program):
         size = self._port_size(name)
         if values.dtype != np.float64 or values.shape != (size,) or not np.isfinite(values).all():
             raise ValueError(f"input '{name}': expected SPIKE records or {size} finite float64")
-        if name in self._wiring.straight:
-            raise ValueError(_no_current(name))
+        if name in self._wiring.no_current:
+            raise ValueError(self._no_current(name))
 
     def _port_size(self, name: str) -> int:
         if name not in self._levels:
@@ -214,8 +222,8 @@ class ExactProgram(Program):
             for drive in drives:
                 if drive.i.size and drive.i.max() >= size:
                     raise ConfigError(f"input '{name}': index {drive.i.max()} of {size} elements")
-                if isinstance(drive, StepCurrent) and name in self._wiring.straight:
-                    raise ConfigError(_no_current(name))
+                if isinstance(drive, StepCurrent) and name in self._wiring.no_current:
+                    raise ConfigError(self._no_current(name))
         for name, times_s in probes.items():
             if name not in self._wiring.layers:
                 raise ConfigError(f"probes: '{name}' is not a layer of neurons")
@@ -322,9 +330,8 @@ class ExactProgram(Program):
         spikes["t_ns"], spikes["i"] = own["at"]["ns"], index
         return spikes
 
-
-def _no_current(name: str) -> str:
-    return (
-        f"input '{name}': a current cannot reach an Output without a neuron between in exact "
-        f"mode; give spikes, or use the clocked backend"
-    )
+    def _no_current(self, name: str) -> str:
+        return (
+            f"input '{name}': a current cannot reach {self._wiring.no_current[name]} in exact "
+            f"mode; give spikes, or use the clocked backend"
+        )

@@ -68,11 +68,12 @@ def _wire(network: Network, node: Projection) -> Wire:
             f"{where}: {layer.kind} has no receptor '{node.receptor}'; there are: "
             f"{', '.join(receptors) or 'none'}"
         )
-    _check_arrays(node, where)
+    check_arrays(node, where)
     return Wire(node, source.name, layer)
 
 
-def _check_arrays(node: Projection, where: str) -> None:
+def check_arrays(node: Projection, where: str) -> None:
+    """Refuse arrays that do not fit each other. Raises GraphError, which begins with `where`."""
     rows, targets, weight = node.rows, node.targets, node.weight
     if rows.dtype != np.int64 or rows.shape != (node.sources + 1,) or rows[0] != 0:
         raise GraphError(f"{where}: rows must be int64 of shape ({node.sources + 1},) from 0 on")

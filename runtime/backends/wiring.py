@@ -2,6 +2,7 @@
 
 What stands between two layers (any chain of Linear, Affine, Scale, convolution, pool, Flatten and
 Delay) is multiplied out into synapses, each with a weight and a delay, and compressed by source.
+The synapses of a Projection are used as they lie.
 """
 
 from __future__ import annotations
@@ -11,22 +12,28 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 import numpy as np
+import numpy.typing as npt
 
 from reflexarc.ext import exact
 from reflexarc.runtime.backends.instant import nanoseconds
+from reflexarc.runtime.backends.projections import check_arrays
 from reflexarc.runtime.batch import Array
 from reflexarc.runtime.errors import GraphError, UnsupportedError
 from reflexarc.runtime.linearmap import LinearNode, bias_of, sparse_rows
 from reflexarc.runtime.network import (
-    NIR_PARAMETERS,
+    GENERATORS,
+    NEURON_PARAMETERS,
+    RECEPTORS,
     Delay,
     FloatArray,
     Input,
     Linear,
     Network,
+    NeuronKind,
     Neurons,
     Node,
     Output,
+    Projection,
 )
 from reflexarc.runtime.nirgraph import input_size
 
@@ -36,13 +43,34 @@ SHORTEST_DELAY_S = 1e-12
 LONGEST_DELAY_S = 1e9
 
 #: The engine's kind of unit for each kind of neuron.
-KINDS = {
+KINDS: Mapping[NeuronKind, int] = {
     "LIF": exact.LEAKY,
     "LI": exact.LEAKY,
     "CubaLIF": exact.CURRENT_BASED,
     "CubaLI": exact.CURRENT_BASED,
     "IF": exact.INTEGRATOR,
     "I": exact.INTEGRATOR,
+    "ALIF": exact.ADAPTIVE,
+    "DeltaLIF": exact.LEAKY,
+    "ExpLIF": exact.EXPONENTIAL,
+    "AlphaLIF": exact.ALPHA,
+    "Poisson": exact.POISSON,
+    "Regular": exact.REGULAR,
+}
+#: What a synapse acts on, by receptor.
+RECEIVERS = {
+    "input": exact.TO_INPUT,
+    "jump": exact.TO_VOLTAGE,
+    "excitatory": exact.TO_FIRST,
+    "inhibitory": exact.TO_SECOND,
+}
+#: The engine's name of a parameter that has another one.
+FIELDS = {
+    "tau_mem": "tau",
+    "tau_syn": "tau_syn1",
+    "tau_excitatory": "tau_syn1",
+    "tau_inhibitory": "tau_syn2",
+    "period": "interval",
 }
 
 
@@ -56,14 +84,16 @@ def build_engine(network: Network) -> tuple[exact.ExactEngine, Wiring]:
     _check_nodes(network)
     _check_edges(network)
     wiring = Wiring(network)
-    fibres_of, fibres, target, weight = _compressed(_synapses(network, wiring), wiring)
+    fibres_of, fibres, bundles = _fibres(network, wiring)
+    models, model_of = _models(network, wiring)
     engine = exact.ExactEngine(
-        models=_models(network, wiring),
+        models=models,
+        model_of=model_of,
         v=_first_voltages(network, wiring),
+        random=_random_states(network.seed, wiring.units),
         fibres_of=fibres_of,
         fibres=fibres,
-        target=target,
-        weight=weight,
+        bundles=bundles,
         layer_first=np.array([wiring.first_unit[name] for name in wiring.order], np.int64),
         spike_area=network.spike_area,
     )
@@ -79,7 +109,7 @@ class Wiring:
         order: names of layers, then outputs; the engine's numbering of layers.
         first_unit: first unit of each of these.
         first_source: first source of each layer, Input, and node with a bias.
-        straight: Inputs that reach an Output without a neuron between.
+        no_current: Inputs that reach what a current cannot act on, and what that is.
         relays: what stands between them.
         shown: by graded Output, the layer whose voltage it shows.
     """
@@ -98,9 +128,9 @@ class Wiring:
         self.neurons = sum(layer.size for layer in self.layers.values())
         self.units = self.neurons + sum(port.size for port in ports)
         self.sources = sum(node.size for node in senders)
-        self.straight = frozenset(
-            port.name for port in network.inputs() if self.relays.reach_output(port)
-        )
+        self.no_current = {
+            port.name: end for port in network.inputs() if (end := self.relays.spikes_only(port))
+        }
         self.shown = {
             after: before for before, after in network.edges if _is_graded(network.nodes[before])
         }
@@ -139,6 +169,8 @@ def _check_nodes(network: Network) -> None:
             _check_delay(network, node)
         elif isinstance(node, Linear):
             _check_linear(network, node)
+        elif isinstance(node, Projection):
+            _check_projection(network, node)
         elif not isinstance(node, Input | Output | LinearNode):
             raise UnsupportedError(
                 f"{network.source}: {node.name}: the exact backend cannot run a "
@@ -148,16 +180,28 @@ def _check_nodes(network: Network) -> None:
 
 def _check_neurons(network: Network, node: Neurons) -> None:
     where = f"{network.source}: {node.name}"
-    if node.kind not in NIR_PARAMETERS:
-        raise UnsupportedError(f"{where}: the exact backend cannot run {node.kind}")
-    for name in NIR_PARAMETERS[node.kind]:
-        values = node.parameters[name]
+    if node.kind not in KINDS:
+        raise UnsupportedError(
+            f"{where}: {node.kind} has no closed form, which the exact backend needs; use the "
+            f"clocked backend"
+        )
+    missing = [name for name in NEURON_PARAMETERS[node.kind] if name not in node.parameters]
+    if missing:
+        raise GraphError(f"{where}: {node.kind} needs {missing[0]}")
+    for name, values in node.parameters.items():
         if values.shape != (node.size,) or not np.isfinite(values).all():
             raise GraphError(f"{where}: {name} must be {node.size} finite numbers")
         if name.startswith("tau") and not (values > 0).all():
             raise GraphError(f"{where}: {name} must be above 0")
-    parameters = node.parameters
-    if node.spiking and not (parameters["v_reset"] < parameters["v_threshold"]).all():
+        if name in ("phase", "rate") and not (values >= 0).all():
+            raise GraphError(f"{where}: {name} must not be negative")
+        if name == "refractory" and not ((values == 0) | (values >= SHORTEST_DELAY_S)).all():
+            raise GraphError(f"{where}: refractory must be 0, or at least {SHORTEST_DELAY_S} s")
+        if name == "period" and not (values >= SHORTEST_DELAY_S).all():
+            raise GraphError(f"{where}: period must be at least {SHORTEST_DELAY_S} s")
+    if "v_threshold" not in node.parameters:
+        return
+    if not (node.parameters["v_reset"] < node.parameters["v_threshold"]).all():
         raise GraphError(
             f"{where}: v_reset must be below v_threshold; the neuron would fire without end"
         )
@@ -173,9 +217,18 @@ def _check_linear(network: Network, node: Linear) -> None:
         raise GraphError(f"{network.source}: {node.name}: every weight and bias must be finite")
 
 
+def _check_projection(network: Network, node: Projection) -> None:
+    check_arrays(node, f"{network.source}: {node.name}")
+    _check_delays(network, node, np.array([node.delay_s]))
+
+
 def _check_delay(network: Network, node: Delay) -> None:
-    ranged = (node.delay_s >= SHORTEST_DELAY_S) & (node.delay_s <= LONGEST_DELAY_S)
-    if not (ranged | (node.delay_s == 0)).all():
+    _check_delays(network, node, node.delay_s)
+
+
+def _check_delays(network: Network, node: Node, delay_s: FloatArray) -> None:
+    ranged = (delay_s >= SHORTEST_DELAY_S) & (delay_s <= LONGEST_DELAY_S)
+    if not (ranged | (delay_s == 0)).all():
         raise GraphError(
             f"{network.source}: {node.name}: delay must be 0, or from {SHORTEST_DELAY_S} to "
             f"{LONGEST_DELAY_S} s"
@@ -193,6 +246,7 @@ def _check_edges(network: Network) -> None:
         wanted = input_size(second)
         if first.size != wanted:
             raise GraphError(f"{where}: {first.size} elements cannot feed {wanted}")
+        _check_ends(where, first, second)
         graded = isinstance(first, Neurons) and not first.spiking
         if graded and not isinstance(second, Output):
             raise UnsupportedError(
@@ -205,12 +259,36 @@ def _check_edges(network: Network) -> None:
                 raise UnsupportedError(f"{where}: a voltage shares the port with '{fed[after]}'")
 
 
+def _check_ends(where: str, first: Node, second: Node) -> None:
+    """Refuse what a generator or a Projection cannot be joined to."""
+    if isinstance(second, Neurons) and second.kind in GENERATORS:
+        raise GraphError(f"{where}: a {second.kind} generator takes no input")
+    if isinstance(second, Projection) and not isinstance(first, Input | Neurons):
+        raise UnsupportedError(
+            f"{where}: in exact mode a Projection begins at an Input or at neurons; say its delay "
+            f"in delay_s"
+        )
+    if not isinstance(first, Projection):
+        return
+    if not isinstance(second, Neurons):
+        raise GraphError(f"{where}: a Projection ends at a layer of neurons")
+    if first.receptor not in ("", *RECEPTORS[second.kind]):
+        names = ", ".join(RECEPTORS[second.kind])
+        raise GraphError(f"{where}: {second.kind} has no '{first.receptor}'; it has: {names}")
+
+
+def _receptor(projection: Projection, layer: Node) -> str:
+    """The receptor of `layer`, which has been checked, that `projection` reaches."""
+    assert isinstance(layer, Neurons)
+    return projection.receptor or RECEPTORS[layer.kind][0]
+
+
 def _topological(network: Network) -> list[str]:
     """Names so that whatever acts at once on another comes before it."""
     before: dict[str, list[str]] = {name: [] for name in network.nodes}
     for source, target in network.edges:
         node = network.nodes[target]
-        if not (isinstance(node, Delay) and (node.delay_s > 0).all()):
+        if not (isinstance(node, Delay | Projection) and np.all(node.delay_s > 0)):
             before[target].append(source)
     return _sorted(network, before, "takes no time; give the loop a Delay above 0 s")
 
@@ -251,20 +329,30 @@ class Relays:
                 node = self._nodes[after]
                 if isinstance(node, LinearNode | Delay):
                     arrived.setdefault(after, []).append(rows.through(node))
-                else:
+                elif not isinstance(node, Projection):
                     yield node, rows
 
-    def reach_output(self, start: Node) -> bool:
-        """Whether `start` reaches an Output without a neuron between."""
+    def projections(self, start: Node) -> Iterator[tuple[Projection, Node]]:
+        """Every Projection that begins at `start`, with each layer at which it ends."""
+        for name in self._after[start.name]:
+            node = self._nodes[name]
+            if isinstance(node, Projection):
+                yield from ((node, self._nodes[after]) for after in self._after[name])
+
+    def spikes_only(self, start: Node) -> str:
+        """What `start` reaches without a neuron between and a current cannot act on, or ''."""
+        for projection, layer in self.projections(start):
+            if _receptor(projection, layer) != "input":
+                return f"the receptor '{_receptor(projection, layer)}' of '{layer.name}'"
         seen, pending = {start.name}, [start.name]
         while pending:
             for after in self._after[pending.pop()]:
                 if isinstance(self._nodes[after], Output):
-                    return True
+                    return "an Output without a neuron between"
                 if _is_relay(self._nodes[after]) and after not in seen:
                     seen.add(after)
                     pending.append(after)
-        return False
+        return ""
 
 
 @dataclass(frozen=True)
@@ -335,21 +423,46 @@ def _first_voltages(network: Network, wiring: Wiring) -> FloatArray:
     return v
 
 
-def _models(network: Network, wiring: Wiring) -> Array:
-    """The constants of every unit. What a kind lacks is 0; what cannot spike has no threshold."""
-    models = np.zeros(wiring.units, exact.MODEL)
-    models["kind"] = exact.PORT
-    models["v_threshold"] = np.inf
+def _random_states(seed: int, units: int) -> npt.NDArray[np.uint64]:
+    """Where the random numbers of each unit begin."""
+    return np.random.SeedSequence(seed).generate_state(units, np.uint64).astype(np.uint64)
+
+
+def _models(network: Network, wiring: Wiring) -> tuple[Array, Array]:
+    """Models, and the number of each unit's; neurons that are all alike share one.
+
+    What a kind lacks is 0; what cannot spike has no threshold.
+    """
+    models, model_of, count = [], [], 0
     for number, name in enumerate(wiring.order):
         node = network.nodes[name]
-        own = models[wiring.first_unit[name] :][: node.size]
-        own["layer"] = number
+        own = np.zeros(_distinct(node), exact.MODEL)
+        own["kind"], own["layer"], own["v_threshold"] = exact.PORT, number, np.inf
         if isinstance(node, Neurons):
-            own["kind"] = KINDS[node.kind]
-            for parameter in NIR_PARAMETERS[node.kind]:
-                field = "tau" if parameter == "tau_mem" else parameter
-                own[field] = node.parameters[parameter]
-    return models
+            _fill_models(own, node)
+        models.append(own)
+        model_of.append(count + np.arange(node.size) % len(own))
+        count += len(own)
+    return np.concatenate(models), np.concatenate(model_of).astype(np.int32)
+
+
+def _distinct(node: Node) -> int:
+    """1 where every element of `node` is like the first, else their number."""
+    values = node.parameters.values() if isinstance(node, Neurons) else ()
+    return 1 if all((value == value[:1]).all() for value in values) else node.size
+
+
+def _fill_models(models: Array, node: Neurons) -> None:
+    """Write the parameters of `node` into as many models as there are."""
+    models["kind"] = KINDS[node.kind]
+    first = {name: value[: len(models)] for name, value in node.parameters.items()}
+    rate, i_offset = first.pop("rate", None), first.pop("i_offset", None)
+    for name, value in first.items():
+        models[FIELDS.get(name, name)] = value
+    if i_offset is not None:  # tau dv/dt = (v_leak + r i_offset) - v + r I
+        models["v_leak"] += models["r"] * i_offset
+    if rate is not None:
+        models["interval"] = np.divide(1.0, rate, out=np.full(len(models), np.inf), where=rate > 0)
 
 
 def _synapses(network: Network, wiring: Wiring) -> Rows:
@@ -369,8 +482,42 @@ def _synapses(network: Network, wiring: Wiring) -> Rows:
     return Rows.joined(parts)
 
 
-def _compressed(rows: Rows, wiring: Wiring) -> tuple[Array, Array, Array, FloatArray]:
-    """The engine's fibres_of, fibres, target and weight: by source, then delay, then target."""
+def _fibres(network: Network, wiring: Wiring) -> tuple[Array, Array, list[exact.Bundle]]:
+    """The engine's fibres_of, fibres and bundles: by source, what is multiplied out first."""
+    source, fibres, bundle = _compressed(_synapses(network, wiring), wiring)
+    sources, parts, bundles = [source], [fibres], [bundle]
+    for name, first_source in wiring.first_source.items():
+        for projection, layer in wiring.relays.projections(network.nodes[name]):
+            sent, fibres = _rows_of(projection, len(bundles))
+            sources.append(first_source + sent)
+            parts.append(fibres)
+            bundles.append(
+                exact.Bundle(
+                    projection.targets.astype(np.int32, copy=False),
+                    projection.weight,
+                    wiring.first_unit[layer.name],
+                    RECEIVERS[_receptor(projection, layer)],
+                )
+            )
+    source = np.concatenate(sources)
+    order = np.argsort(source, kind="stable")
+    fibres_of = np.searchsorted(source[order], np.arange(wiring.sources + 1))
+    return fibres_of.astype(np.int64), np.concatenate(parts)[order], bundles
+
+
+def _rows_of(projection: Projection, bundle: int) -> tuple[Array, Array]:
+    """The sources that have synapses, and the fibre of each."""
+    (source,) = np.diff(projection.rows).nonzero()
+    fibres = np.zeros(len(source), exact.FIBRE)
+    fibres["delay_ns"] = nanoseconds(np.array(projection.delay_s))
+    fibres["begin"], fibres["end"] = projection.rows[source], projection.rows[source + 1]
+    fibres["synapses"] = fibres["end"] - fibres["begin"]
+    fibres["bundle"] = bundle
+    return source, fibres
+
+
+def _compressed(rows: Rows, wiring: Wiring) -> tuple[Array, Array, exact.Bundle]:
+    """Sources, their fibres, and the synapses: by source, then delay, then target."""
     rows = rows.merged()
     begin = _first_of_runs(rows.source, rows.delay_ns)
     end = np.append(begin[1:], len(rows.source))[: len(begin)]
@@ -378,8 +525,8 @@ def _compressed(rows: Rows, wiring: Wiring) -> tuple[Array, Array, Array, FloatA
     fibres = np.zeros(len(begin), exact.FIBRE)
     fibres["delay_ns"], fibres["begin"], fibres["end"] = rows.delay_ns[begin], begin, end
     fibres["synapses"] = reached[end] - reached[begin]
-    fibres_of = np.searchsorted(rows.source[begin], np.arange(wiring.sources + 1))
-    return fibres_of.astype(np.int64), fibres, rows.target.astype(np.int32), rows.weight
+    bundle = exact.Bundle(rows.target.astype(np.int32), rows.weight, 0, exact.TO_INPUT)
+    return rows.source[begin], fibres, bundle
 
 
 def _first_of_runs(*columns: Array) -> Array:
@@ -409,10 +556,11 @@ def _send_biases(network: Network, wiring: Wiring, engine: exact.ExactEngine) ->
         bias = bias_of(node)
         if bias is None:
             continue
-        if wiring.relays.reach_output(node):
+        end = wiring.relays.spikes_only(node)
+        if end:
             raise UnsupportedError(
-                f"{network.source}: {name}: a bias cannot reach an Output without a neuron "
-                f"between in exact mode; use the clocked backend"
+                f"{network.source}: {name}: a bias cannot reach {end} in exact mode; use the "
+                f"clocked backend"
             )
         on = np.flatnonzero(bias)
         at = np.zeros(len(on), np.int64), np.zeros(len(on))

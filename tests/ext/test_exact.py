@@ -25,14 +25,19 @@ def chain(delay_ns=0.0, weight=1.0):
     fibres["delay_ns"][0] = delay_ns
     return exact.ExactEngine(
         models=leaky_models([0, 1]),
+        model_of=np.array([0, 1], np.int32),
         v=np.zeros(2),
+        random=np.zeros(2, np.uint64),
         fibres_of=np.array([0, 1, 1, 2]),
         fibres=fibres,
-        target=np.array([1, 0], np.int32),
-        weight=np.array([weight, 1.0]),
+        bundles=[bundle([1, 0], [weight, 1.0])],
         layer_first=np.array([0, 1]),
         spike_area=AREA,
     )
+
+
+def bundle(target, weight, first=0, receptor=exact.TO_INPUT):
+    return exact.Bundle(np.array(target, np.int32), np.array(weight, float), first, receptor)
 
 
 def send(engine, ns, kind=exact.DIRAC, value=AREA, source=2):
@@ -143,10 +148,15 @@ def test_a_state_of_another_network_is_refused():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"target": np.array([2, 0], np.int32)}, "unit"),
+        ({"bundles": [bundle([2, 0], [1, 1])]}, "unit"),
+        ({"bundles": [bundle([1, 0], [1, 1], first=1)]}, "unit"),
+        ({"bundles": [bundle([1, 0], [1, 1, 1])]}, "equal length"),
+        ({"bundles": [bundle([1], [1])]}, "outside target"),
+        ({"bundles": []}, "bundle"),
+        ({"bundles": [bundle([1, 0], [1], receptor=4)]}, "receptor 4"),
+        ({"model_of": np.array([0, 2], np.int32)}, "model"),
         ({"fibres_of": np.array([0, 1, 1, 3])}, "fibres_of"),
         ({"fibres_of": np.array([0, 2])}, "every neuron"),
-        ({"weight": np.zeros(1)}, "equal length"),
         ({"layer_first": np.array([0, 0])}, "layers"),
     ],
 )
@@ -155,11 +165,12 @@ def test_arrays_that_do_not_fit_are_refused(change, message):
     fibres["begin"], fibres["end"] = [0, 1], [1, 2]
     arrays = {
         "models": leaky_models([0, 1]),
+        "model_of": np.array([0, 1], np.int32),
         "v": np.zeros(2),
+        "random": np.zeros(2, np.uint64),
         "fibres_of": np.array([0, 1, 1, 2]),
         "fibres": fibres,
-        "target": np.array([1, 0], np.int32),
-        "weight": np.ones(2),
+        "bundles": [bundle([1, 0], [1, 1])],
         "layer_first": np.array([0, 1]),
         "spike_area": AREA,
     }

@@ -280,6 +280,38 @@ def test_a_matrix_to_an_open_port_and_a_rule():
     assert network.edges == (("lines", "w"), ("w", "sum"))
 
 
+def test_a_rule_for_each_part_of_a_projection():
+    net, _, a, b = two()
+    rule = reflexarc.PairStdp(a_plus=0.1, a_minus=0.1, w_min=-1.0)
+    weights = np.where(np.arange(20).reshape(4, 5) % 2, 0.5, -0.5)
+    names = net.project(a, b, reflexarc.Matrix(weights), plasticity=rule)
+    assert net.build().plasticity == dict.fromkeys(names, rule)
+    assert len(names) == 2
+    net.project(a, b, reflexarc.AllToAll(), weight=-2.0, plasticity=rule, name="low")
+    with pytest.raises(ConfigError, match="node 'low', plasticity, w_min: -1 is above the small"):
+        net.build()
+    net, _, a, _ = two()
+    net.linear(a, a, np.eye(5), plasticity=rule)
+    with pytest.raises(ConfigError, match="the rule pair_stdp is for a Projection"):
+        net.build()
+
+
+def test_projections_run():
+    net = reflexarc.Builder(1)
+    lines = net.input("lines", 3)
+    cells = net.population("cells", 4, reflexarc.DeltaLIF())
+    net.project(lines, cells, reflexarc.Pairs([0, 0, 2], [1, 3, 2]), weight=2.0, delay_s=2e-3)
+    net.output("out", cells)
+    network = net.build(mode="clocked", dt_s=1e-3)
+    raster = np.zeros((8, 3))
+    raster[1, 0] = raster[4, 2] = 1
+    shown = reflexarc.simulate(network, {"lines": raster}).outputs["out"]
+    assert sorted(np.flatnonzero(shown.any(axis=0))) == [1, 2, 3]
+    first = shown.argmax(axis=0)
+    assert first[1] == first[3] == first[2] - 3
+    assert shown.sum() == 3
+
+
 def test_a_network_of_nirs_kinds_runs():
     net = reflexarc.Builder(1)
     lines = net.input("lines", 3)
@@ -299,7 +331,8 @@ def test_a_network_of_nirs_kinds_runs():
     ("call", "message"),
     [
         (lambda n, i, a, b: n.input("lines", 3), "node 'lines': there is one of that name"),
-        (lambda n, i, a, b: n.input("a/b", 3), "node 'a/b': a name is text without a '/'"),
+        (lambda n, i, a, b: n.input("a/b", 3), "node 'a/b': a name is printable text without"),
+        (lambda n, i, a, b: n.input("a\nb", 3), "a name is printable text without a '/'"),
         (lambda n, i, a, b: n.input("c", 0), "node 'c': expected whole numbers of at least 1"),
         (lambda n, i, a, b: n.input("c", 2**26), "node 'c': more than 33554432 elements"),
         (lambda n, i, a, b: n.population("c", 3, 5), "population 'c': expected a kind of neuron"),
@@ -447,5 +480,5 @@ def test_a_population_of_another_builder():
         other.output("o", a)
     rule = reflexarc.Pes(modulator="none", learning_rate=1e-3)
     net.linear(a, a, np.eye(5), plasticity=rule)
-    with pytest.raises(ConfigError, match="linear 'a_to_a', plasticity, modulator: 'none' is not"):
+    with pytest.raises(ConfigError, match="node 'a_to_a', plasticity, modulator: 'none' is not"):
         net.build()

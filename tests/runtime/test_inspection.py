@@ -41,7 +41,7 @@ def test_counts():
     assert found.work.neuron_updates_per_s == pytest.approx(27_000)
     sizes = {node.name: node.bytes for node in found.nodes}
     assert sizes["exc"] == 9 * 8  # nine numbers that all share
-    assert sizes["up"] == 21 * 8 + 100 * 4 + 4
+    assert sizes["up"] == 21 * 8 + 100 * 2 + 4
     assert sizes["read"] == 40 * 8
 
 

@@ -276,6 +276,48 @@ def test_many_damaged_bytes_are_one_line_and_never_a_traceback(tmp_path_factory,
         assert "\n" not in str(error)
 
 
+def whole_images(path):
+    """A graph within a graph, a convolution, a pool: what `nir` writes, compressed."""
+    inner = nir.NIRGraph(
+        {
+            "i": nir.Input(np.array([1, 4, 4])),
+            "c": nir.Conv2d((4, 4), np.ones((2, 1, 3, 3)), 1, "same", 1, 1, np.ones(2)),
+            "o": nir.Output(np.array([2, 4, 4])),
+        },
+        [("i", "c"), ("c", "o")],
+        type_check=False,
+    )
+    two = np.array([2, 2])
+    nodes = {
+        "in": nir.Input(np.array([1, 4, 4])),
+        "g": inner,
+        "p": nir.AvgPool2d(two, two, 0 * two),
+        "f": nir.Flatten({"input": np.array([2, 2, 2])}, 0, -1),
+        "out": nir.Output(np.array([8])),
+    }
+    nir.write(path, nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False))
+    return path
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    flips=st.lists(st.tuples(st.integers(0, 2**20), st.integers(0, 255)), max_size=20),
+    kept=st.floats(0.1, 1.0),
+)
+def test_damaged_images_are_one_line_and_never_a_traceback(tmp_path_factory, flips, kept):
+    path = tmp_path_factory.mktemp("damaged") / "g.nir"
+    damaged = bytearray(whole_images(path).read_bytes())
+    for at, value in flips:
+        damaged[at % len(damaged)] = value
+    path.write_bytes(damaged[: int(kept * len(damaged))])
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            nirfile.read(path)
+    except ReflexarcError as error:
+        assert "\n" not in str(error)
+
+
 LINKS = {
     "external": h5py.ExternalLink("other.nir", "/node/nodes/w"),
     "missing external": h5py.ExternalLink("nowhere.nir", "/x"),

@@ -111,6 +111,12 @@ def test_flatten_that_counts_a_batch_axis():
     assert network.nodes["n0"].shape == (7,)
 
 
+def test_flatten_of_an_old_file_whose_input_type_is_zero():
+    with pytest.warns(UserWarning, match="node 'n0': its input_type is no shape"):
+        network = chain({**FLAT, "input_type": [0, 0, 0, 0]})
+    assert network.nodes["n0"].shape == (128,)
+
+
 def test_flat_parameters_of_an_image():
     """Some exporters write the parameters of a layer after a convolution as one row."""
     row = {key: np.full(192, value) for key, value in LIF.items()}
@@ -128,10 +134,28 @@ def test_parameters_by_channel():
     assert np.ptp(node.parameters["tau"].reshape(3, 64), axis=1).max() == 0
 
 
-def test_one_value_serves_an_image():
-    ones = {key: np.array([value]) for key, value in LIF.items()}
-    with pytest.warns(UserWarning, match=r"n1': parameters of shape \(1,\) are spread over"):
+@pytest.mark.parametrize("shape", [(1,), (1, 1), (1, 1, 1, 1)])
+def test_one_value_serves_an_image(shape):
+    ones = {key: np.full(shape, value) for key, value in LIF.items()}
+    with pytest.warns(UserWarning, match=r"n1': parameters of shape \(1,.*\) are spread over"):
         assert chain(CONV, {"type": "LIF", **ones}).nodes["n1"].shape == (3, 8, 8)
+
+
+def test_a_stack_of_matrices():
+    """NIR allows it: each matrix sees its own row of the input."""
+    rng = np.random.default_rng(0)
+    weight, bias = rng.integers(-3, 4, (2, 3, 4)), rng.integers(-3, 4, (2, 3))
+    nodes = {
+        "in": nir.Input(np.array([2, 4])),
+        "w": nir.Affine(weight, bias),
+        "out": nir.Output(np.array([2, 3])),
+    }
+    network = reflexarc.load(nir.NIRGraph(nodes, list(pairwise(nodes))))
+    x = rng.integers(-3, 4, (5, 2, 4))
+    run = reflexarc.simulate(network, {"in": x}, mode="clocked")
+    expected = np.einsum("koi,tki->tko", weight, x) + bias
+    assert np.array_equal(run.outputs["out"], expected.reshape(5, 6))
+    assert network.nodes["w"].shape == (2, 3)
 
 
 @SCALARS

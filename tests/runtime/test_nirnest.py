@@ -134,8 +134,18 @@ def test_an_inner_node_cannot_be_reached_past_its_port():
 def test_an_inner_edge_to_nowhere():
     node = inner(scale(1, 2))
     node["edges"].append(("n", "x"))
-    with pytest.raises(GraphError, match="edge n -> x: there is no node 'x'; nodes are input, n"):
+    with pytest.raises(GraphError, match=r"edge g\.n -> g\.x: there is no node 'g\.x'; nodes"):
         outer(node)
+
+
+def test_a_port_of_a_wrong_shape_is_warned_of():
+    """As in a file of the NIR paper, whose inner Input has the size of the outer one."""
+    node = inner(scale(1, 2))
+    node["nodes"]["input"] = port("Input", 5)
+    with pytest.warns(UserWarning, match=r"node 'g\.input': its shape is not used") as seen:
+        network = outer(node)
+    assert len(seen) == 2
+    assert ("in", "g.n") in network.edges
 
 
 def test_graphs_without_end():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import zipfile
+from pathlib import Path
 
 import h5py
 import nir
@@ -28,6 +29,7 @@ from reflexarc.runtime.neurons import NeuronModel
 
 #: Not every layer here is connected.
 pytestmark = pytest.mark.filterwarnings("ignore:.*no edge leads")
+MATERIAL = Path(__file__).resolve().parents[3] / "shared/nir"
 KINDS = sorted(NeuronModel.__subclasses__(), key=lambda model: model.kind)
 
 
@@ -35,7 +37,7 @@ def assert_same(first, second):
     """Everything but the file they came from."""
     assert list(first.nodes) == list(second.nodes)
     assert first.edges == second.edges
-    for key in ("spike_area", "mode", "dialect", "dt_s", "plasticity"):
+    for key in ("spike_area", "mode", "dialect", "dt_s", "plasticity", "seed"):
         assert getattr(first, key) == getattr(second, key)
     assert_same_arrays(first.initial_v, second.initial_v)
     for name, node in first.nodes.items():
@@ -62,7 +64,8 @@ def assert_same_arrays(first, second):
 
 
 NUMBERS = st.floats(0.01, 100.0)
-NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=8)
+CHARACTERS = st.characters(codec="utf-8", exclude_characters="/").filter(str.isprintable)
+NAMES = st.text(CHARACTERS, min_size=1, max_size=8)
 
 
 @st.composite
@@ -114,6 +117,7 @@ def networks(draw):
     return network
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(networks())
 def test_a_sidecar_gives_the_very_same_network_back(tmp_path, network):
@@ -136,7 +140,9 @@ def every_kind():
         cells = net.population(model.kind, (2, 3), model(), initial_v=np.arange(6.0))
         if model.kind not in GENERATORS:
             source = net.input(f"to {model.kind}", 6)
-            net.project(source, cells, reflexarc.FixedIndegree(2), weight=np.float32(0.3))
+            rule = reflexarc.PairStdp(a_plus=0.1, a_minus=0.1)
+            pattern = reflexarc.FixedIndegree(2)
+            net.project(source, cells, pattern, weight=np.float32(0.3), plasticity=rule)
     return net.build()
 
 
@@ -147,6 +153,19 @@ def test_every_kind_is_saved(tmp_path):
     )
     reflexarc.save(network, tmp_path / "x.yaml")
     assert_same(network, reflexarc.load(tmp_path / "x.yaml"))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_real_graphs_come_back(tmp_path):
+    if not MATERIAL.exists():
+        pytest.skip(f"{MATERIAL} is absent")
+    paths = sorted(MATERIAL.glob("*/*.nir"))
+    assert len(paths) > 30
+    for path in paths:
+        network = reflexarc.load(path)
+        for name in ("again.nir", "again.yaml"):
+            reflexarc.save(network, tmp_path / name)
+            assert_same(network, reflexarc.load(tmp_path / name))
 
 
 def test_what_all_share_stays_one_number(tmp_path):
@@ -165,6 +184,19 @@ def test_the_same_network_is_the_same_bytes(tmp_path):
     for suffix in (".yaml", ".npz", ".nir"):
         first, second = ((tmp_path / name / f"x{suffix}").read_bytes() for name in "ab")
         assert first == second
+
+
+def test_narrow_targets_and_the_seed_come_back(tmp_path):
+    network = every_kind()
+    nodes = {
+        name: dataclasses.replace(node, targets=node.targets.astype(np.uint16))
+        if isinstance(node, Projection)
+        else node
+        for name, node in network.nodes.items()
+    }
+    network = dataclasses.replace(network, nodes=nodes, seed=2**64 - 1)
+    reflexarc.save(network, tmp_path / "x.yaml")
+    assert_same(network, reflexarc.load(tmp_path / "x.yaml"))
 
 
 # As a NIR file alone.
@@ -381,7 +413,8 @@ def rewrite(path, **changes):
     [
         ({"p__targets": np.array([0, 2, 0, 1, 0, 1], np.int32)}, "target 2 of synapse 1: must be"),
         ({"p__targets": np.array([1, 0, 0, 1, 0, 1], np.int32)}, "target 0 of synapse 1: must be"),
-        ({"p__targets": np.arange(6)}, "nodes.p: the arrays need 'p/targets', int32"),
+        ({"p__targets": np.arange(6)}, "nodes.p: the arrays need 'p/targets', uint16 or int32"),
+        ({"p__targets": np.full(6, 2, np.uint16)}, "target 2 of synapse 0: must be"),
         ({"p__rows": np.array([0, 4, 2, 6])}, "nodes.p: rows must be 4 numbers that rise"),
         ({"p__rows": np.array([0, 2, 4, 5])}, "rows end at 5, but there are 6 targets"),
         ({"p__weight": np.ones(2, np.float32)}, "weight must be 1 or 6 finite numbers"),

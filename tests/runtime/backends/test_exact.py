@@ -1,5 +1,7 @@
 """The exact backend: closed forms, its contract, and what it refuses."""
 
+import tracemalloc
+from dataclasses import replace
 from itertools import pairwise
 from math import exp, log
 
@@ -8,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
+from scipy.stats import kstest
 
 from reflexarc.runtime.backends.contract import BackendContract
 from reflexarc.runtime.backends.exact import ExactBackend
@@ -15,12 +18,15 @@ from reflexarc.runtime.batch import SPIKE
 from reflexarc.runtime.drive import Spikes, StepCurrent
 from reflexarc.runtime.errors import ConfigError, GraphError, ReflexarcError, UnsupportedError
 from reflexarc.runtime.network import (
+    NEURON_PARAMETERS,
+    RECEPTORS,
     Delay,
     Input,
     Linear,
     Network,
     Neurons,
     Output,
+    Projection,
     Threshold,
 )
 from reflexarc.runtime.plasticity import Pes
@@ -43,6 +49,19 @@ CUBA = {
     "v_reset": 0.0,
     "w_in": 1.0,
 }
+EXP = {
+    "tau_mem": 0.02,
+    "r": 1.0,
+    "v_leak": 0.0,
+    "v_threshold": 1.0,
+    "v_reset": 0.0,
+    "refractory": 0.0,
+    "tau_excitatory": 0.005,
+    "tau_inhibitory": 0.01,
+    "i_offset": 0.0,
+}
+ALIF = {**LIF, "refractory": 0.0, "tau_threshold": 0.1, "threshold_jump": 0.3}
+DELTA = {**LIF, "refractory": 0.0, "i_offset": 0.0}
 IF = {"r": 1.0, "v_threshold": 1.0, "v_reset": 0.0}
 LI = {"tau": 0.02, "r": 1.0, "v_leak": 0.0}
 
@@ -57,10 +76,27 @@ def linear(name, weight, bias=None):
     return Linear(name=name, shape=(len(weight),), weight=weight, bias=bias)
 
 
+def projection(name, dense, delay_s=0.0, receptor=""):
+    """The non-zero weights of `dense` (outputs, inputs) as a Projection."""
+    dense = np.atleast_2d(np.array(dense, np.float32))
+    source, target = np.nonzero(dense.T)
+    return Projection(
+        name=name,
+        shape=(len(dense),),
+        sources=dense.shape[1],
+        rows=np.searchsorted(source, np.arange(dense.shape[1] + 1)),
+        targets=target.astype(np.int32),
+        weight=dense[target, source],
+        delay_s=delay_s,
+        receptor=receptor,
+    )
+
+
 def line(*nodes, **options):
     """The nodes one behind the other, between an Input and an Output of fitting size."""
     first = nodes[0]
     size = first.weight.shape[1] if isinstance(first, Linear) else first.size
+    size = first.sources if isinstance(first, Projection) else size
     ports = Input(name="input", shape=(size,)), Output(name="output", shape=nodes[-1].shape)
     every = [ports[0], *nodes, ports[1]]
     edges = [(a.name, b.name) for a, b in pairwise(every)]
@@ -87,6 +123,158 @@ def test_lif_under_a_constant_current_fires_with_its_period():
     expected_s = period_s * np.arange(1, 46)
     assert len(run.spikes["output"].t_s) == 45
     assert np.abs(run.spikes["output"].t_s - expected_s).max() < CLOSE_S
+
+
+@pytest.mark.parametrize("kind", ["LIF", "DeltaLIF", "ExpLIF", "AlphaLIF"])
+def test_refractory_time_golden_interval(kind):
+    """NEST's iaf_psc_*: 400 pA into 250 pF, 15 mV, 10 ms, 2 ms refractory: 29.72589 ms."""
+    p = {**EXP, "tau_mem": 0.01, "tau": 0.01, "r": 0.04, "v_threshold": 15.0, "refractory": 2e-3}
+    names = (*NEURON_PARAMETERS[kind], "refractory")
+    layer = neurons("n", kind, {name: p[name] for name in names})
+    run = simulate(compiled(layer), [StepCurrent(0, np.inf, 0, 400.0)], 1.0)
+    intervals_s = np.diff(run.spikes["output"].t_s)
+    assert len(intervals_s) == 32
+    assert np.abs(intervals_s - (0.002 + 0.01 * log(16))).max() < CLOSE_S
+    assert intervals_s[0] == pytest.approx(29.72589e-3, abs=5e-9)
+
+
+def test_a_refractory_neuron_is_held_and_takes_no_jump_while_its_current_goes_on():
+    layer = neurons("n", "ExpLIF", {**EXP, "refractory": 4e-3})
+    program = compiled(projection("w", [[10.0]]), layer, initial_v={"n": np.array([2.0])})
+    drives = [Spikes([0.001], [0])]
+    run = simulate(program, drives, 0.02, probes={"n": [0.003, 0.004, 0.006]})
+    assert run.spikes["output"].t_s[0] == 0.0
+    assert run.probes["n"][:2, 0].tolist() == [0.0, 0.0]
+    current = 10 * exp(-0.003 / 0.005)
+    rise = current / (1 - 0.02 / 0.005) * (exp(-0.002 / 0.005) - exp(-0.002 / 0.02))
+    assert run.probes["n"][2, 0] == pytest.approx(rise, abs=1e-14)
+    jumping = compiled(
+        projection("w", [[0.75]]), neurons("n", "DeltaLIF", {**DELTA, "refractory": 4e-3})
+    )
+    run = simulate(
+        jumping, [Spikes([0.0, 0.0, 0.003, 0.004], [0] * 4)], 0.02, probes={"n": [0.005]}
+    )
+    assert run.spikes["output"].t_s.tolist() == [0.0]
+    assert run.probes["n"][0, 0] == pytest.approx(0.75 * exp(-0.001 / 0.02), abs=1e-15)
+
+
+def test_an_adaptive_threshold_lengthens_the_intervals():
+    run = simulate(compiled(neurons("n", "ALIF", ALIF)), [StepCurrent(0, np.inf, 0, 3.0)], 0.5)
+    t_s = run.spikes["output"].t_s
+    assert t_s[0] == pytest.approx(0.02 * log(3 / 2), abs=CLOSE_S)
+    raised = 0.3 * exp(-(t_s[1] - t_s[0]) / 0.1)
+    assert 3 * (1 - exp(-(t_s[1] - t_s[0]) / 0.02)) == pytest.approx(1 + raised, abs=1e-13)
+    assert np.diff(t_s)[-1] > 2 * np.diff(t_s)[0]
+
+
+def test_an_alpha_current_peaks_at_its_weight():
+    """The charge of w e t/tau exp(-t/tau) is w e tau."""
+    layer = neurons("n", "AlphaLIF", {**EXP, "tau_mem": 1e6, "r": 1e6, "v_threshold": 1e9})
+    program = compiled(projection("w", [[2.0]]), layer)
+    run = simulate(program, [Spikes([0.0], [0])], 1.0, probes={"n": [0.5]})
+    assert run.probes["n"][0, 0] == pytest.approx(2.0 * np.e * 0.005, rel=1e-6)
+
+
+def generators(kind, size=1, **parameters):
+    return neurons("n", kind, parameters, size)
+
+
+def fed_by(layer, **options):
+    """A network in which `layer` alone feeds the Output."""
+    output = Output(name="output", shape=layer.shape)
+    return Network(nodes={"n": layer, "output": output}, edges=(("n", "output"),), **options)
+
+
+def test_a_regular_generator_keeps_its_phase():
+    program = ExactBackend().compile(fed_by(generators("Regular", period=0.01, phase=0.003)))
+    t_s = program.run({}, 0.05).spikes["output"].t_s
+    assert np.abs(t_s - (0.003 + 0.01 * np.arange(5))).max() < CLOSE_S
+    later_s = program.run({}, 0.05).spikes["output"].t_s
+    assert np.abs(later_s - t_s).max() < CLOSE_S
+
+
+def test_poisson_generators_have_exponential_intervals_and_a_seed():
+    layer = generators("Poisson", 50, rate=40.0)
+    run = ExactBackend().compile(fed_by(layer, seed=3)).run({}, 10.0).spikes["output"]
+    gaps_s = np.concatenate([np.diff(run.t_s[run.i == k], prepend=0.0) for k in range(50)])
+    assert kstest(gaps_s, "expon", args=(0, 1 / 40)).pvalue > 0.01
+    again = ExactBackend().compile(fed_by(layer, seed=3)).run({}, 10.0).spikes["output"]
+    other = ExactBackend().compile(fed_by(layer, seed=4)).run({}, 10.0).spikes["output"]
+    assert again.t_s.tobytes() == run.t_s.tobytes()
+    assert other.t_s.tobytes() != run.t_s.tobytes()
+    silent = ExactBackend().compile(fed_by(generators("Poisson", rate=0.0)))
+    assert len(silent.run({}, 10.0).spikes["output"].t_s) == 0
+
+
+def test_a_projection_onto_the_input_is_a_linear_with_its_delay():
+    rng = np.random.default_rng(5)
+    weight = np.float32(rng.normal(1.0, 1.0, (4, 3)) * (rng.random((4, 3)) < 0.7))
+    late = Delay(name="late", shape=(4,), delay_s=np.full(4, 0.002))
+    layer = neurons("n", "CubaLIF", CUBA, 4)
+    drives = [Spikes(rng.uniform(0, 0.1, 60), rng.integers(0, 3, 60), 0.05)]
+    drives.append(StepCurrent(0.03, 0.06, 1, 2.0))
+    dense = simulate(compiled(linear("w", weight), late, layer), drives, 0.15)
+    sparse = simulate(compiled(projection("w", weight, 0.002), layer), drives, 0.15)
+    assert len(dense.spikes["output"].t_s) > 10
+    assert sparse.spikes["output"].t_s.tobytes() == dense.spikes["output"].t_s.tobytes()
+    assert sparse.counters == dense.counters
+
+
+def test_a_jump_is_the_weight_whatever_the_area():
+    found = []
+    for area in (0.001, 1.0):
+        program = compiled(
+            projection("w", [[0.25]]), neurons("n", "DeltaLIF", DELTA), spike_area=area
+        )
+        drives = [Spikes([0.001, 0.001], [0, 0])]
+        run = simulate(program, drives, 0.01, probes={"n": [0.0015]})
+        found.append(run.probes["n"][0, 0])
+    assert found[0] == found[1] == pytest.approx(0.5 * exp(-0.0005 / 0.02), abs=1e-15)
+
+
+def test_one_weight_for_all_and_a_target_that_comes_twice():
+    twice = Projection(
+        name="w",
+        shape=(2,),
+        sources=1,
+        rows=np.array([0, 3]),
+        targets=np.array([0, 1, 1], np.int32),
+        weight=np.array([0.25], np.float32),
+    )
+    program = compiled(twice, neurons("n", "DeltaLIF", DELTA, 2))
+    run = simulate(program, [Spikes([0.001], [0])], 0.01, probes={"n": [np.nextafter(0.001, 1)]})
+    assert run.probes["n"][0].tolist() == [0.25, 0.5]
+    assert run.counters.synaptic_events == 3
+
+
+def test_a_current_cannot_jump():
+    program = compiled(projection("w", [[0.25]]), neurons("n", "DeltaLIF", DELTA))
+    with pytest.raises(ConfigError, match="'input': a current cannot reach the receptor 'jump'"):
+        simulate(program, [StepCurrent(0, 1, 0, 1.0)], 0.1)
+
+
+def test_large_projections_are_used_as_they_lie():
+    """No copy of the synapses, and no loop over them: two million compile at once."""
+    rng = np.random.default_rng(0)
+    size, degree = 20_000, 100
+    source = np.sort(rng.integers(0, size, size * degree))
+    big = Projection(
+        name="w",
+        shape=(size,),
+        sources=size,
+        rows=np.searchsorted(source, np.arange(size + 1)),
+        targets=rng.integers(0, size, size * degree).astype(np.int32),
+        weight=np.ones(1, np.float32),
+        delay_s=0.001,
+    )
+    layer = neurons("n", "ExpLIF", EXP, size)
+    nodes = {"w": big, "n": layer}
+    network = Network(nodes=nodes, edges=(("n", "w"), ("w", "n")))
+    tracemalloc.start()
+    ExactBackend().compile(network)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 3 * big.targets.nbytes  # the check of the targets, the units, the fibres
 
 
 def test_if_fires_when_the_charge_is_reached():
@@ -298,6 +486,11 @@ def test_what_exact_mode_cannot_do_is_refused_by_name():
         compiled(linear("w", [[1.0]]), lif, plasticity={"w": Pes(modulator="n", learning_rate=1)})
     with pytest.raises(UnsupportedError, match="bias cannot reach an Output"):
         compiled(lif, linear("w", [[1.0]], bias=np.ones(1)))
+    with pytest.raises(UnsupportedError, match=r"n: AdEx has no closed form.*clocked"):
+        compiled(neurons("n", "AdEx", {"c": 1.0}))
+    late = Delay(name="late", shape=(1,), delay_s=np.ones(1))
+    with pytest.raises(UnsupportedError, match=r"late -> w: .*Projection begins at"):
+        compiled(late, projection("w", [[1.0]]), lif)
     with pytest.raises(UnsupportedError, match="shares the port"):
         network = line(neurons("li", "LI", LI))
         ExactBackend().compile(
@@ -314,6 +507,21 @@ def test_what_exact_mode_cannot_do_is_refused_by_name():
         (Delay(name="n", shape=(1,), delay_s=np.array([1e-15])), "delay must be 0, or"),
         (Delay(name="n", shape=(1,), delay_s=np.array([-1.0])), "delay must be 0, or"),
         (linear("n", [[np.inf]]), "finite"),
+        (neurons("n", "LIF", {**LIF, "refractory": 1e-13}), "refractory must be 0, or"),
+        (generators("Poisson", rate=-1.0), "rate must not be negative"),
+        (generators("Regular", period=0.0, phase=0.0), "period must be at least"),
+        (neurons("n", "ExpLIF", LIF), "ExpLIF needs tau_mem"),
+        (projection("n", [[np.nan]]), "every weight must be finite"),
+        (projection("n", [[1.0]], delay_s=-1.0), "delay_s must be 0 or more"),
+        (
+            replace(projection("n", [[1.0]]), rows=np.array([0, 2])),
+            "rows must ascend to the number",
+        ),
+        (replace(projection("n", [[1.0]]), rows=np.array([1, 1])), "rows must be int64 of shape"),
+        (
+            replace(projection("n", [[1.0]]), targets=np.ones(1, np.int32)),
+            "targets must lie within",
+        ),
     ],
 )
 def test_nodes_without_a_meaning_are_refused(node, message):
@@ -330,6 +538,12 @@ def test_edges_that_do_not_fit_are_refused():
         nodes = {**network.nodes, "w": linear("w", np.ones((1, 3)))}
         with pytest.raises(GraphError, match=message):
             ExactBackend().compile(Network(nodes=nodes, edges=edges))
+    with pytest.raises(GraphError, match="w -> n: LIF has no 'jump'; it has: input"):
+        compiled(projection("w", [[1.0]], receptor="jump"), neurons("n", "LIF", LIF))
+    with pytest.raises(GraphError, match="w -> output: a Projection ends at a layer"):
+        compiled(projection("w", [[1.0]]))
+    with pytest.raises(GraphError, match="input -> n: a Poisson generator takes no input"):
+        compiled(generators("Poisson", rate=1.0))
     with pytest.raises(GraphError, match=r"initial_v\.n"):
         compiled(neurons("n", "LIF", LIF), initial_v={"n": np.zeros(3)})
 
@@ -449,6 +663,56 @@ def test_going_on_after_restore_equals_never_having_stopped(case):
     expected = steady.step(60_000_000, {"input": second})["output"]
     assert restored.step(60_000_000, {"input": second})["output"].tobytes() == expected.tobytes()
     assert_same_state(steady.state(), restored.state())
+
+
+def mixed_network(rng, size=6):
+    """Every kind that exact mode has, in delayed loops, fed by generators."""
+    uniform = {"r": 1.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0, "refractory": 2e-3}
+    p = {**EXP, **ALIF, **CUBA, **uniform, "rate": 200.0, "period": 7e-3, "phase": 1e-3}
+    kinds = ["Poisson", "Regular", "LIF", "ALIF", "DeltaLIF", "ExpLIF", "AlphaLIF", "CubaLIF"]
+    nodes, edges = [], []
+    for kind in kinds:
+        names = dict.fromkeys(
+            (*NEURON_PARAMETERS[kind], "refractory")[: 1 if kind == "Poisson" else None]
+        )
+        values = {name: p[name] * rng.uniform(0.7, 1.3, size) for name in names if p[name]}
+        values |= {name: np.zeros(size) for name in names if not p[name]}
+        nodes.append(Neurons(name=kind, shape=(size,), kind=kind, parameters=values))
+        nodes.append(Output(name=f"of {kind}", shape=(size,)))
+        edges.append((kind, f"of {kind}"))
+    for kind in kinds[2:]:
+        for source in kinds:
+            for receptor in RECEPTORS[kind]:
+                scale = 20.0 if receptor == "input" else 0.5
+                weight = rng.normal(0.0, scale, (size, size)) * (rng.random((size, size)) < 0.4)
+                name = f"{source} > {kind} {receptor}"
+                nodes.append(projection(name, weight, rng.uniform(1e-4, 3e-3), receptor))
+                edges += [(source, name), (name, kind)]
+    return Network(
+        nodes={node.name: node for node in nodes}, edges=tuple(edges), spike_area=1e-3, seed=7
+    )
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_stopping_anywhere_changes_nothing(seed):
+    """Also between a check and what it leads to: stops fall on every kind of instant."""
+    rng = np.random.default_rng(seed)
+    network = mixed_network(rng)
+    until_ns = 60_000_000
+    steady = ExactBackend().compile(network)
+    whole = steady.step(until_ns, {})
+    assert all(len(spikes) > 0 for spikes in whole.values())
+    halting = ExactBackend().compile(network)
+    parts = {name: [] for name in whole}
+    for end in [*np.sort(rng.integers(0, until_ns, 40)).tolist(), until_ns]:
+        for name, spikes in halting.step(end, {}).items():
+            parts[name].append(spikes)
+        state, halting = halting.state(), ExactBackend().compile(network)
+        halting.step(5_000_000, {})
+        halting.restore(state)
+    for name, spikes in whole.items():
+        assert np.concatenate(parts[name]).tobytes() == spikes.tobytes()
+    assert_same_state(steady.state(), halting.state())
 
 
 @settings(max_examples=25, deadline=None)
