@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
+from scipy.optimize import brentq
 from scipy.stats import kstest
 
 from reflexarc.runtime.backends.contract import BackendContract
@@ -165,6 +166,25 @@ def test_an_adaptive_threshold_lengthens_the_intervals():
     raised = 0.3 * exp(-(t_s[1] - t_s[0]) / 0.1)
     assert 3 * (1 - exp(-(t_s[1] - t_s[0]) / 0.02)) == pytest.approx(1 + raised, abs=1e-13)
     assert np.diff(t_s)[-1] > 2 * np.diff(t_s)[0]
+
+
+@pytest.mark.parametrize(("factor", "count"), [(1 - 1e-13, 1), (1 + 1e-13, 2)])
+def test_a_falling_threshold_that_grazes_the_voltage(factor, count):
+    """A spike at 0 raises the threshold; of v, which falls more slowly, it is short by a hair."""
+    p = {**ALIF, "tau_threshold": 0.005, "threshold_jump": 0.5}
+    raised = 0.5 * exp(-0.001 / 0.005)
+
+    def excess(v, t):
+        return v * exp(-t / 0.02) - 1 - raised * exp(-t / 0.005)
+
+    def highest(v):
+        return excess(v, log(0.02 * raised / (0.005 * v)) / (1 / 0.005 - 1 / 0.02))
+
+    critical = brentq(highest, 1.0, 1.0 + raised, xtol=1e-15)
+    area = critical * factor * 0.02
+    program = compiled(neurons("n", "ALIF", p), initial_v={"n": np.array([2.0])})
+    run = simulate(program, [Spikes([0.001], [0], area)], 0.05)
+    assert len(run.spikes["output"].t_s) == count
 
 
 def test_an_alpha_current_peaks_at_its_weight():
