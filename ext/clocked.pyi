@@ -3,19 +3,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-OP: np.dtype[Any]
-PORT: np.dtype[Any]
-KINDS: dict[str, int]
-STORAGES: dict[str, int]
-RESETS: dict[str, int]
-MODELS: dict[str, int]
-TARGET: np.dtype[Any]
-GENERATORS: dict[str, int]
 THREADS: int
 
-def cut_rows(
-    rows: npt.NDArray[np.int64], targets: npt.NDArray[Any], layer: int, threads: int
-) -> npt.NDArray[np.int64]: ...
 def all_finite(x: npt.NDArray[np.float64]) -> bool: ...
 
 class ClockedEngine:

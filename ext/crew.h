@@ -86,7 +86,7 @@ static inline void keep_tiny(uint64_t before)
 #endif
 }
 
-static void *lend_a_hand(void *hand)
+static inline void *lend_a_hand(void *hand)
 {
     Crew *crew = ((Hand *)hand)->crew;
     const uint64_t before = flush_tiny();
@@ -100,7 +100,7 @@ static void *lend_a_hand(void *hand)
 
 /* Run `work` on every thread, the caller's among them. Returns 0, with nothing run, where a thread
  * could not be started. */
-static int run_crew(Crew *crew)
+static inline int run_crew(Crew *crew)
 {
     pthread_t ids[MOST_THREADS];
     Hand hands[MOST_THREADS];

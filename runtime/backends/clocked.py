@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from reflexarc.ext.clocked import PORT, ClockedEngine, all_finite
+from reflexarc.ext.clocked import ClockedEngine, all_finite
+from reflexarc.ext.program import PORT
 from reflexarc.runtime.backends.base import (
     Backend,
     Capabilities,

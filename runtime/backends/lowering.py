@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from reflexarc.ext.clocked import GENERATORS as GENERATE
-from reflexarc.ext.clocked import KINDS, MODELS, OP, RESETS, STORAGES
+from reflexarc.ext.program import GENERATORS as GENERATE
+from reflexarc.ext.program import KINDS, MODELS, OP, RESETS, STORAGES
 from reflexarc.runtime.backends.populations import (
     Population,
     is_refractory,

@@ -6,7 +6,8 @@ from math import ceil
 
 import numpy as np
 
-from reflexarc.ext.clocked import TARGET, ClockedEngine
+from reflexarc.ext.clocked import ClockedEngine
+from reflexarc.ext.program import TARGET
 from reflexarc.runtime.backends.base import State
 from reflexarc.runtime.batch import Array
 from reflexarc.runtime.network import FloatArray, Projection

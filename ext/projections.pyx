@@ -1,0 +1,180 @@
+"""Spikes onto projections: remembered by their source, delivered row by row, learnt from."""
+
+import numpy as np
+
+from libc.stdint cimport int32_t, int64_t, uint16_t
+from libc.string cimport memcpy
+
+from reflexarc.ext.populations cimport bound_of
+from reflexarc.ext.program cimport Arrays, Machine, Op, Ring, Synapses
+from reflexarc.ext.stdp cimport (
+    Learner,
+    learn,
+    note_settled,
+    note_source,
+    note_targets,
+    settle_due,
+)
+
+cdef extern from "synapses.h":
+    void prefetch(const void *place) noexcept nogil
+    void deliver_alike16(float *y, const uint16_t *t, const float *w, int64_t n, float x) noexcept nogil
+    void deliver_alike32(float *y, const int32_t *t, const float *w, int64_t n, float x) noexcept nogil
+    void deliver_each16(float *y, const uint16_t *t, const float *w, int64_t n, float x) noexcept nogil
+    void deliver_each32(float *y, const int32_t *t, const float *w, int64_t n, float x) noexcept nogil
+    void deliver_scaled16(float *y, const uint16_t *t, const float *w, int64_t n, float x) noexcept nogil
+    void deliver_scaled32(float *y, const int32_t *t, const float *w, int64_t n, float x) noexcept nogil
+
+#: So many spikes ahead the place of a row is looked up.
+cdef int64_t _AHEAD = 8
+
+ctypedef fused target_t:
+    uint16_t
+    int32_t
+
+
+cdef void record(const Op *op, const Arrays *a, int64_t step) noexcept nogil:
+    """Remember the spikes of this step."""
+    cdef Ring *ring = &a.rings[op.ring]
+    cdef int64_t slot = step % ring.depth, count = a.counts[op.x_list], k
+    cdef const int32_t *events = a.events + a.starts[op.x_list]
+    cdef int32_t *index = ring.index + slot * ring.capacity
+    ring.counts[slot] = count
+    memcpy(index, events, count * sizeof(int32_t))
+    if ring.value != NULL:
+        for k in range(count):
+            ring.value[slot * ring.capacity + k] = <float>a.values[op.x + events[k]]
+
+
+cdef void project(Machine *m, const Op *op, int64_t thread) noexcept nogil:
+    """Deliver what was sent `lag` steps ago onto this thread's targets."""
+    cdef const Synapses *s = &m.arrays.synapses[op.synapses]
+    cdef const Ring *ring = &m.arrays.rings[op.ring]
+    cdef int64_t slot, k, j, begin, end, count, delivered = 0
+    cdef const int32_t *index
+    cdef const int64_t *first = s.first + thread * s.sources
+    cdef const int64_t *last = first + s.next
+    cdef float *arrived = m.arrays.arrived + op.arrived
+    cdef float value = 1.0
+    cdef Learner *learner = &m.arrays.learners[op.synapses]
+    cdef bint learns = learner.weights != NULL and m.learning
+    if learns:
+        settle_due(learner, first, last, m.step)
+    if op.lag > m.step:
+        return
+    slot = (m.step - op.lag) % ring.depth
+    index = ring.index + slot * ring.capacity
+    count = ring.counts[slot]
+    for k in range(min(_AHEAD, count)):
+        prefetch(first + index[k])
+    for k in range(count):
+        j = index[k]
+        if k + _AHEAD < count:
+            prefetch(first + index[k + _AHEAD])
+        if k + 2 < count:
+            fetch_row(s, first[index[k + 2]])
+        if ring.value != NULL:
+            value = ring.value[slot * ring.capacity + k]
+        begin, end = first[j], last[j]
+        if learns:
+            learn(learner, arrived, j, begin, end, m.step, value)
+        else:
+            deliver(s, arrived, begin, end - begin, value)
+        delivered += s.rows[j + 1] - s.rows[j]
+    if thread == 0:
+        m.counters.synaptic_events += delivered
+        if learns:
+            m.counters.weight_updates += delivered
+
+
+cdef void note_fired(Machine *m, const Op *op) noexcept nogil:
+    """Tell a projection that learns which sources reached it and which targets fired."""
+    cdef Learner *l = &m.arrays.learners[op.synapses]
+    cdef const Ring *ring = &m.arrays.rings[op.ring]
+    cdef int64_t k, slot
+    note_settled(l, m.step)
+    if op.lag <= m.step:
+        slot = (m.step - op.lag) % ring.depth
+        for k in range(ring.counts[slot]):
+            note_source(l, ring.index[slot * ring.capacity + k], m.step)
+    note_targets(l, m.arrays.events + m.arrays.starts[op.x_list], m.arrays.counts[op.x_list],
+                 m.step)
+    m.exhausted |= l.exhausted
+
+
+cdef inline void fetch_row(const Synapses *s, int64_t begin) noexcept nogil:
+    """Have the beginning of a row at hand when its turn comes."""
+    if s.targets16 != NULL:
+        prefetch(s.targets16 + begin)
+        prefetch(s.targets16 + begin + 32)
+    else:
+        prefetch(s.targets32 + begin)
+        prefetch(s.targets32 + begin + 16)
+    if not s.alike:
+        prefetch(s.weight + begin)
+
+
+cdef inline void deliver(
+    const Synapses *s, float *arrived, int64_t begin, int64_t count, float value
+) noexcept nogil:
+    cdef const float *weight = s.weight if s.alike else s.weight + begin
+    if s.targets16 != NULL:
+        if s.alike:
+            deliver_alike16(arrived, s.targets16 + begin, weight, count, weight[0] * value)
+        elif value == 1.0:
+            deliver_each16(arrived, s.targets16 + begin, weight, count, value)
+        else:
+            deliver_scaled16(arrived, s.targets16 + begin, weight, count, value)
+    elif s.alike:
+        deliver_alike32(arrived, s.targets32 + begin, weight, count, weight[0] * value)
+    elif value == 1.0:
+        deliver_each32(arrived, s.targets32 + begin, weight, count, value)
+    else:
+        deliver_scaled32(arrived, s.targets32 + begin, weight, count, value)
+
+
+cdef void collect(const Op *op, const Arrays *a) noexcept nogil:
+    """y += what arrived, which is cleared."""
+    cdef int64_t i
+    cdef float *arrived = a.arrived + op.arrived
+    for i in range(op.n):
+        a.values[op.y + i] += arrived[i]
+        arrived[i] = 0.0
+
+
+# --- a row's parts by thread ------------------------------------------------------------------
+
+def cut_rows(const int64_t[::1] rows, targets, int64_t layer, int64_t threads):
+    """Where each thread's part of each row begins: int64, shape (threads + 1, sources)."""
+    cdef int64_t sources = rows.shape[0] - 1, thread, j
+    cuts = np.empty((threads + 1, sources), np.int64)
+    cuts[0], cuts[threads] = rows[:sources], rows[1:]
+    cdef int64_t[:, ::1] places = cuts
+    cdef const uint16_t[::1] narrow
+    cdef const int32_t[::1] broad
+    for thread in range(1, threads):
+        if targets.dtype == np.uint16:
+            narrow = targets
+            for j in range(sources):
+                places[thread, j] = first_from(
+                    narrow, rows[j], rows[j + 1], bound_of(layer, thread, threads))
+        else:
+            broad = targets
+            for j in range(sources):
+                places[thread, j] = first_from(
+                    broad, rows[j], rows[j + 1], bound_of(layer, thread, threads))
+    return cuts
+
+
+cdef int64_t first_from(
+    const target_t[::1] targets, int64_t begin, int64_t end, int64_t bound
+) noexcept nogil:
+    """The place of the first target of a row that is `bound` or more."""
+    cdef int64_t middle
+    while begin < end:
+        middle = (begin + end) // 2
+        if targets[middle] < bound:
+            begin = middle + 1
+        else:
+            end = middle
+    return begin
