@@ -52,7 +52,7 @@ from reflexarc.runtime.network import FloatArray, Linear, Network, Output
 
 
 class ExactBackend(Backend):
-    """Runs any network of current-based neurons without zero-delay loops or graded edges."""
+    """Runs any network of neurons with a closed form, without zero-delay loops or graded edges."""
 
     name = "exact"
 
