@@ -2,7 +2,8 @@
 
 A *unit* is a neuron or one element of an output port; units of one layer stand together and
 layers stand in topological order. A *source* is a neuron (same number as its unit), an element of
-an input port, or a constant current. A *fibre* is all synapses of one source with one delay.
+an input port, or a constant current. A *fibre* is all synapses of one source with one delay in one
+*bundle*, the synapses whose arrays lie together.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
@@ -11,7 +12,7 @@ from reflexarc.ext.instant cimport Time
 from reflexarc.ext.membrane cimport Model, Unit
 
 
-cdef struct Synapses:  # synapses onto units from `first` on
+cdef struct Synapses:  # a bundle: synapses onto units from `first` on
     const int32_t* target
     const double* weight64  # or
     const float* weight32

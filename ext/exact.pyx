@@ -1,8 +1,9 @@
 """Event-driven spiking network in continuous time.
 
 Between events every neuron follows its closed form, so it is brought up to date only when
-something reaches it, and its next own spike is foreseen once and revised only then. The cost
-follows events, not neurons or steps (Brette 2006, Neural Comput. 18, "Exact simulation of
+something reaches it. Most inputs move nothing else: a bound says until when the neuron cannot fire,
+and only when that time comes is the crossing solved, from the state as last seen. So spikes do not
+depend on when it was looked at. The cost follows events, not neurons or steps (Brette 2006, Neural Comput. 18, "Exact simulation of
 integrate-and-fire models with synaptic conductances"; Morrison et al. 2007, Neural Comput. 19).
 
 Time is a pair (int64 nanoseconds, float64 fraction of one): a difference of two times loses

@@ -54,7 +54,7 @@ from reflexarc.runtime.nirnode import TYPES
 
 
 class ExactBackend(Backend):
-    """Runs any network of current-based neurons without zero-delay loops or graded edges."""
+    """Runs any network of neurons with a closed form, without zero-delay loops or graded edges."""
 
     name = "exact"
 

@@ -61,6 +61,13 @@ def load(folder, text, **options):
     return reflexarc.load(folder / "net.yaml", **options)
 
 
+def test_the_seed_of_generators(folder):
+    assert load(folder, SIDECAR).seed == 0
+    assert load(folder, SIDECAR + "seed: 7\n").seed == 7
+    with pytest.raises(ConfigError, match="15: seed: "):
+        load(folder, SIDECAR + "seed: -1\n")
+
+
 def test_everything_it_says_is_in_the_network(folder):
     loaded = load(folder, SIDECAR)
     assert (loaded.spike_area, loaded.mode, loaded.dialect, loaded.dt_s) == (
