@@ -38,6 +38,7 @@ lint: $(BUILT)  ## ruff and mypy over everything
 
 bench: $(BUILT)  ## print the benchmarks, one JSON object each
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/build.py
 	$(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/bus.py
 

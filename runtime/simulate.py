@@ -33,6 +33,7 @@ def simulate(
     dialect: str | None = None,
     probes: Mapping[str, Sequence[float] | FloatArray | float] | None = None,
     record: Sequence[str] | str = (),
+    threads: int = 1,
 ) -> Run:
     """Run `network` from its initial state at time 0 to `until_s` and return what it did.
 
@@ -48,6 +49,7 @@ def simulate(
             run shows it after the last step that has ended by then; an exact one just before what
             happens at that time.
         record: inner spiking layers whose spikes to return.
+        threads: of a clocked run; they change no bit, and help large layers and projections.
 
     Returns:
         `Run`: spikes by spiking Output and recorded layer, voltages by probe, values by Output
@@ -77,7 +79,7 @@ def simulate(
         return _simulate_exact(network, parts, end_s, times, recorded)
     if step_s is None:
         raise ConfigError(f"{network.source}: clocked mode needs a step; give dt_s")
-    program = ClockedBackend().compile(network, dt_s=step_s)
+    program = ClockedBackend(threads).compile(network, dt_s=step_s)
     steps = _steps(parts, end_s, step_s)
     sizes = {node.name: node.size for node in network.inputs()}
     rasters = {

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from reflexarc.ext.clocked import ClockedEngine, all_finite
+from reflexarc.ext.clocked import THREADS, ClockedEngine, all_finite
 from reflexarc.ext.program import PORT
 from reflexarc.runtime.backends.base import (
     Backend,
@@ -57,7 +57,10 @@ class ClockedBackend(Backend):
         )
 
     def __init__(self, threads: int = 1) -> None:
-        self._threads = threads
+        """Programs run on `threads` threads. Raises ConfigError if it is not from 1 to 64."""
+        if isinstance(threads, bool) or threads not in range(1, THREADS + 1):
+            raise ConfigError(f"threads: {threads!r} must be a whole number from 1 to {THREADS}")
+        self._threads = int(threads)
 
     def compile(self, network: Network, *, dt_s: float | None = None) -> ClockedProgram:
         """Make a program with steps of `dt_s` (default: the network's own).
