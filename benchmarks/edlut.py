@@ -2,8 +2,8 @@
 
     python benchmarks/edlut.py [--steps 1000]
 
-62,040 neurons and 36.4 million synapses, 36 million of them plastic, as in Abadía et al., Science
-Robotics 6 (2021) eabf2756: 240 mossy fibres, 60,000 granule cells with 4 of them each, 600 climbing
+62,040 neurons and 36.4 million synapses, 36 million of them plastic, after Abadía et al., Science
+Robotics 6 (2021): 240 mossy fibres, 60,000 granule cells with 4 of them each, 600 climbing
 fibres, 600 Purkinje cells that hear all granule cells, 600 neurons of the nuclei. A step is 2 ms,
 two of the clock; all fire at about 2 Hz on average. The plastic synapses obey pair STDP.
 """
@@ -14,7 +14,6 @@ import argparse
 import gc
 import json
 import time
-from dataclasses import replace
 
 import numpy as np
 
@@ -26,11 +25,11 @@ from reflexarc import (
     Network,
     Normal,
     OneToOne,
+    PairStdp,
     Poisson,
     Uniform,
 )
 from reflexarc.runtime.backends.clocked import ClockedBackend
-from reflexarc.runtime.plasticity import PairStdp
 
 STEP_NS, WARM_STEPS = 2_000_000, 250
 
@@ -45,16 +44,15 @@ def cerebellum() -> Network:
     purkinje = net.population("purkinje", 600, cell, initial_v=Uniform(-70.0, -60.0))
     nuclei = net.population("nuclei", 600, cell, initial_v=Uniform(-70.0, -60.0))
     net.project(mossy, granule, FixedIndegree(4), weight=1.9)
-    parallel = net.project(
-        granule, purkinje, AllToAll(), weight=Normal(0.005, 0.0005), delay_s=1e-3
-    )
+    rule = PairStdp(a_plus=1e-6, a_minus=1e-6, w_max=0.05)
+    parallel = Normal(0.005, 0.0005)
+    net.project(granule, purkinje, AllToAll(), weight=parallel, delay_s=1e-3, plasticity=rule)
     net.project(climbing, purkinje, OneToOne(), weight=40.0, delay_s=1e-3)
     net.project(mossy, nuclei, AllToAll(), weight=0.06)
     net.project(climbing, nuclei, OneToOne(), weight=5.0, delay_s=1e-3)
     net.project(purkinje, nuclei, OneToOne(), weight=-5.0, delay_s=1e-3)
     net.output("out", nuclei)
-    rule = PairStdp(a_plus=1e-6, a_minus=1e-6, w_max=0.05)
-    return replace(net.build(mode="clocked", dt_s=1e-3), plasticity={parallel[0]: rule})
+    return net.build(mode="clocked", dt_s=1e-3)
 
 
 def measure(steps: int) -> dict[str, float]:

@@ -9,7 +9,6 @@ Sources: Vogels & Abbott, J. Neurosci. 25 (2005) 10786, as in Brette et al., J. 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 from reflexarc import (
@@ -21,11 +20,11 @@ from reflexarc import (
     FixedOutdegree,
     Network,
     Normal,
+    PairStdp,
     Population,
     Uniform,
 )
 from reflexarc.runtime.neurons import NeuronModel
-from reflexarc.runtime.plasticity import PairStdp, Rule
 
 Spec: TypeAlias = dict[str, Any]
 MS = 1e-3
@@ -149,7 +148,7 @@ def network_of(values: Spec, *, loop: bool = False) -> Network:
     excite, inhibit = (values["ke"], values["w_e"]), (values["ki"], -abs(values["w_i"]))
     delay_s = values["delay"] * MS
     if values["stdp"]:
-        _project(net, excitatory, excitatory, *excite, name="plastic", delay_s=delay_s)
+        _project(net, excitatory, excitatory, *excite, delay_s=delay_s, plasticity=stdp(values))
         _project(net, excitatory, inhibitory, *excite, delay_s=delay_s)
     else:
         _project(net, excitatory, everyone, *excite, delay_s=delay_s)
@@ -159,8 +158,7 @@ def network_of(values: Spec, *, loop: bool = False) -> Network:
         pattern = FixedOutdegree(values["k_in"], allow_multiple=True)
         net.project(lines, everyone, pattern, weight=values["w_in"])
         net.output("out", everyone)
-    network = net.build(mode="clocked", dt_s=values["dt"] * MS)
-    return replace(network, plasticity=stdp(values)) if values["stdp"] else network
+    return net.build(mode="clocked", dt_s=values["dt"] * MS)
 
 
 def _project(
@@ -171,7 +169,7 @@ def _project(
     net.project(source, target, pattern, weight=Normal(weight, 0.0), **options)
 
 
-def stdp(values: Spec) -> dict[str, Rule]:
-    """The rule of the plastic projection, that of the peers."""
+def stdp(values: Spec) -> PairStdp:
+    """The rule within the excitatory, that of the peers."""
     step = 1e-4 * values["w_e"]
-    return {"plastic": PairStdp(a_plus=step, a_minus=step, w_max=3 * values["w_e"])}
+    return PairStdp(a_plus=step, a_minus=step, w_max=3 * values["w_e"])

@@ -449,8 +449,12 @@ cdef class ClockedEngine:
             last_ns = spikes[k].t_ns
         self._make_room(spikes.shape[0])
         self._ports[port].next = self._queued
+        cdef int64_t step = self._machine.step, end_ns = now_ns + self._machine.dt_ns
         for k in range(spikes.shape[0]):
-            self._queue[self._queued].step = spikes[k].t_ns // self._machine.dt_ns
+            if spikes[k].t_ns >= end_ns:  # seldom: a division costs more than all the rest
+                step = spikes[k].t_ns // self._machine.dt_ns
+                end_ns = (step + 1) * self._machine.dt_ns
+            self._queue[self._queued].step = step
             self._queue[self._queued].i = spikes[k].i
             self._queued += 1
         self._ports[port].end = self._queued

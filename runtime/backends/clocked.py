@@ -203,8 +203,9 @@ class ClockedProgram(Program):
 
     def _advance(self, steps: int) -> dict[str, Array]:
         """Run the engine; what each output port shows then."""
-        engine, shown = self._engine, dict[str, Array]()
+        engine = self._engine
         engine.advance(steps)
+        shown: dict[str, Array] = {}
         for port, (name, values) in enumerate(self._shown):
             shown[name] = (
                 engine.left(port, SPIKE) if values is None else self._values[values].copy()

@@ -15,6 +15,7 @@ from reflexarc.runtime.network import Input, Network, Neurons, Output, Projectio
 
 ENTRIES = json.loads((Path(__file__).parent / "goldens.json").read_text())["entries"]
 CLOCKED = [entry for entry in ENTRIES if not entry["exact"]]
+EXACT = [entry for entry in ENTRIES if entry["exact"]]
 
 #: Largest error of a voltage, mV. The linear kinds are integrated exactly, and Izhikevich's by the
 #: same formula: rounding is left, of float64 (1e-9), or of the float32 synaptic variables, which
@@ -103,3 +104,9 @@ def test_voltages(entry):
         smooth = steps < entry["spike_steps"][0] - 2
         v, expected = v[smooth], expected[smooth]
     assert v == pytest.approx(expected, rel=0, abs=allowed_mv(entry))
+
+
+@pytest.mark.parametrize("entry", EXACT, ids=lambda entry: entry["name"])
+def test_spike_times_in_continuous_time(entry):
+    times_s, _ = run(entry, "exact")
+    assert times_s == pytest.approx(entry["spikes_s"], rel=0, abs=1e-12)
