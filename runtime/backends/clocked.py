@@ -21,7 +21,8 @@ from reflexarc.runtime.backends.base import (
     Program,
     State,
 )
-from reflexarc.runtime.backends.lowering import Ring, lower
+from reflexarc.runtime.backends.lowered import Ring
+from reflexarc.runtime.backends.lowering import lower
 from reflexarc.runtime.backends.stdp import PairLearner
 from reflexarc.runtime.batch import SPIKE, Array
 from reflexarc.runtime.dialect import DIALECTS, Dialect, named

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from math import exp, prod
-from typing import Any
 
 import numpy as np
 
 from reflexarc.ext.program import GENERATORS as GENERATE
-from reflexarc.ext.program import KINDS, MODELS, OP, RESETS, STORAGES
+from reflexarc.ext.program import MODELS, RESETS, STORAGES
+from reflexarc.runtime.backends.lowered import Lowered, Pool, Signal
 from reflexarc.runtime.backends.populations import (
     Population,
     is_refractory,
@@ -19,7 +18,7 @@ from reflexarc.runtime.backends.populations import (
     own_population,
     whole_steps,
 )
-from reflexarc.runtime.backends.projections import Wire, wires
+from reflexarc.runtime.backends.routes import Routes
 from reflexarc.runtime.batch import Array
 from reflexarc.runtime.dialect import Dialect, Step, discretise
 from reflexarc.runtime.errors import ConfigError, UnsupportedError
@@ -49,108 +48,9 @@ from reflexarc.runtime.topology import evaluation_order, recurrent_onto_one_laye
 
 #: A weight matrix with at least this share of non-zero weights is stored in full rows.
 DENSE_SHARE = 0.5
-#: Elements behind each array, as many as MOST_ROWS of ext/neurons.h.
-_PADDING = 16
-
-
-class Pool:
-    """Arrays laid one behind the other."""
-
-    def __init__(self, dtype: Any) -> None:
-        self._dtype = dtype
-        self._parts: list[Array] = []
-        self._size = 0
-
-    def add(self, values: Any) -> int:
-        """Append `values`; returns where they begin."""
-        part = np.ascontiguousarray(values, dtype=self._dtype).reshape(-1)
-        self._parts.append(part)
-        self._size += part.size
-        return self._size - part.size
-
-    def finish(self) -> Array:
-        """All of it as one array, padded: kernels read a whole set of parameters at once."""
-        return np.concatenate([*self._parts, np.zeros(_PADDING, self._dtype)])
-
-
-@dataclass(frozen=True)
-class Signal:
-    """What a node shows: a range of values and, if they count spikes, the list of the non-zero."""
-
-    at: int
-    size: int
-    list_id: int = -1
-
-    @property
-    def spiking(self) -> bool:
-        """Whether the values count spikes."""
-        return self.list_id >= 0
-
-    @property
-    def range(self) -> slice:
-        """Its place in `values`."""
-        return slice(self.at, self.at + self.size)
 
 
 _NOWHERE = Signal(-1, 0)
-#: Kinds whose synaptic variables take up spikes where they lie.
-_SYNAPTIC = frozenset({"ExpLIF", "AlphaLIF", "CondLIF", "AdEx"})
-
-
-@dataclass
-class Ring:
-    """The latest spikes of a source: how many steps are remembered, and whether they count."""
-
-    number: int
-    capacity: int
-    weighted: bool
-    depth: int = 1
-
-
-@dataclass(kw_only=True)
-class Lowered:
-    """A flat program: operations, arrays, and where each node's values lie."""
-
-    values: Pool = field(default_factory=lambda: Pool(np.float64))
-    constants: Pool = field(default_factory=lambda: Pool(np.float64))
-    weights32: Pool = field(default_factory=lambda: Pool(np.float32))
-    weights64: Pool = field(default_factory=lambda: Pool(np.float64))
-    rows: Pool = field(default_factory=lambda: Pool(np.int64))
-    targets: Pool = field(default_factory=lambda: Pool(np.int32))
-    ops: list[dict[str, int]] = field(default_factory=list)
-    list_starts: list[int] = field(default_factory=list)
-    events: int = 0
-    arrived: int = 0
-    fired: int = 0
-    layers: int = 0
-    rings: dict[str, Ring] = field(default_factory=dict)
-    projections: dict[str, Wire] = field(default_factory=dict)
-    signals: dict[str, Signal] = field(default_factory=dict)
-    voltages: dict[str, slice] = field(default_factory=dict)
-    plastic: dict[str, slice] = field(default_factory=dict)
-
-    def emit(self, kind: str, **fields: int) -> None:
-        """Append an operation; a field not given is absent."""
-        self.ops.append({"kind": KINDS[kind], **fields})
-
-    def table(self) -> Array:
-        """The operations as the engine takes them, and one of padding."""
-        table = np.full(len(self.ops) + 1, -1, dtype=OP)
-        for row, op in zip(table, self.ops, strict=False):
-            for name, value in op.items():
-                row[name] = value
-        return table
-
-    def new_list(self, size: int) -> int:
-        """Make room for a list of at most `size` events; returns its number."""
-        self.list_starts.append(self.events)
-        self.events += size
-        return len(self.list_starts) - 1
-
-    def new_signal(self, first: FloatArray, *, spiking: bool) -> Signal:
-        """Make room for values that begin as `first`, and for a list if they are spikes."""
-        list_id = self.new_list(first.size) if spiking else -1
-        return Signal(self.values.add(first), first.size, list_id)
 
 
 def lower(network: Network, dialect: Dialect, dt_s: float) -> Lowered:
@@ -167,7 +67,7 @@ class _Lowering:
     def __init__(self, network: Network, dialect: Dialect, dt_s: float) -> None:
         self.network, self.dialect, self.dt_s = network, dialect, dt_s
         self.out = Lowered()
-        self.out.projections = wires(network)
+        self.routes = Routes(network, self.out, dt_s)
         self.sources: dict[str, list[str]] = {name: [] for name in network.nodes}
         for source, target in network.edges:
             if source not in self.out.projections:
@@ -178,15 +78,7 @@ class _Lowering:
             if isinstance(node, Delay)
         }
         self.holding = {name for name, steps in self.delay_steps.items() if steps.min() >= 1}
-        self.lags = {name: self._lag(wire) for name, wire in self.out.projections.items()}
-        #: Projections onto synaptic variables: they act after the layer's own step.
-        self.late = {
-            name
-            for name, wire in self.out.projections.items()
-            if wire.layer.kind in _SYNAPTIC and wire.receptor != "input"
-        }
-        self.holding |= {name for name, lag in self.lags.items() if lag >= 1} | self.late
-        self.arrived: dict[str, int] = {}
+        self.holding |= self.routes.holding
         self.steps: dict[str, Step] = {}
         self.rings: dict[str, int] = {}
         self.shared: set[str] = set()
@@ -196,18 +88,16 @@ class _Lowering:
     def run(self) -> Lowered:
         self._check_rules()
         order = evaluation_order(self.network, self.holding)
-        self._settle_lags(order)
+        self.routes.settle(order, self._single())
         self.shared = self._shared(order)
         for name in order:
             self._place(name)
-        for name, lag in self.lags.items():
-            if lag >= 1 and name not in self.late:
-                self._project(name)
+        for name in self.routes.early:
+            self.routes.deliver(name)
         for name in order:
             self._evaluate(name)
-        for name in self.lags:
-            if name in self.late:
-                self._project(name)
+        for name in self.routes.late:
+            self.routes.deliver(name)
         for name in order:
             if name in self.delay_steps and name in self.holding:
                 self._write_delay(name)
@@ -295,10 +185,10 @@ class _Lowering:
             case Neurons() if self._is_populated(node):
                 self._step_population(node, y)
             case Neurons():
-                self._step_neurons(node, self._gather(name), y)
+                self._step_neurons(node, self._gather(name, self.routes.sums(name)), y)
             case Projection():
-                if self.lags[name] == 0 and name not in self.late:
-                    self._project(name)
+                if name not in self.routes.early and name not in self.routes.late:
+                    self.routes.deliver(name)
             case Linear():
                 self._multiply(node, self._gather(name), y)
             case Conv():
@@ -322,11 +212,10 @@ class _Lowering:
             ring = out.rings[name]
             out.emit("record", x=y.at, x_list=y.list_id, ring=ring.number)
 
-    def _gather(self, name: str) -> Signal:
+    def _gather(self, name: str, arrived: int = -1) -> Signal:
         """The sum of what leads to `name`: its only source itself, or a buffer."""
         out, sources = self.out, self.sources[name]
         signals = [out.signals[source] for source in sources]
-        arrived = self.arrived.get(name, -1)
         if len(sources) == 1 and sources[0] != name and arrived < 0:
             return signals[0]
         size = input_size(self.network.nodes[name])
@@ -479,44 +368,12 @@ class _Lowering:
             port = [node.name for node in self.network.outputs()].index(name)
             self.out.emit("log", variant=port, n=y.size, x=y.at, x_list=y.list_id)
 
-    # Spikes onto projections, and the layers that they reach.
+    # Layers that population kernels run.
 
-    def _lag(self, wire: Wire) -> int:
-        projection = wire.projection
-        what = f"{self.network.source}: projection '{projection.name}': delays"
-        return int(whole_steps(np.array([projection.delay_s]), self.dt_s, what)[0])
-
-    def _settle_lags(self, order: list[str]) -> None:
-        """Let what closes a cycle without a delay arrive a step later; make room for it all."""
-        position = {name: k for k, name in enumerate(order)}
-        for name, wire in self.out.projections.items():
-            at, layer = position[name], wire.layer.name
-            in_order = position[wire.source] < at < position[layer]
-            if self.lags[name] == 0 and not in_order and name not in self.late:
-                self.lags[name] = 1
-            self._make_ring(wire.source).depth = max(
-                self.lags[name] + 1, self._make_ring(wire.source).depth
-            )
-            if layer not in self.arrived:
-                self.arrived[layer] = self.out.arrived
-                self.out.arrived += wire.layer.size * len(RECEPTORS[wire.layer.kind])
-
-    def _make_ring(self, source: str) -> Ring:
-        node = self.network.nodes[source]
-        single = isinstance(node, Neurons) and self._is_populated(node)
-        ring = Ring(len(self.out.rings), node.size, weighted=not single)
-        return self.out.rings.setdefault(source, ring)
-
-    def _project(self, name: str) -> None:
-        wire = self.out.projections[name]
-        place = RECEPTORS[wire.layer.kind].index(wire.receptor)
-        self.out.emit(
-            "project",
-            arrived=self.arrived[wire.layer.name] + place * wire.layer.size,
-            ring=self.out.rings[wire.source].number,
-            lag=self.lags[name],
-            synapses=list(self.out.projections).index(name),
-        )
+    def _single(self) -> set[str]:
+        """Layers of which no neuron spikes twice in a step."""
+        layers = [node for node in self.network.nodes.values() if isinstance(node, Neurons)]
+        return {node.name for node in layers if self._is_populated(node)}
 
     def _is_populated(self, node: Neurons) -> bool:
         """Whether a population kernel runs the layer."""
@@ -536,11 +393,10 @@ class _Lowering:
         state = [out.values.add(values) for values in population.state]
         out.voltages[node.name] = slice(state[0], state[0] + node.size)
         constants, uniform = population.constants()
-        if own and node.name not in self.arrived:
-            self.arrived[node.name] = out.arrived
-            out.arrived += node.size * len(RECEPTORS[node.kind])
-        arrived = self.arrived.get(node.name, -1)
-        x = self._graded_input(node, arrived) if own else self._nir_input(node)
+        if own:
+            self.routes.make_sums(node)
+        arrived = self.routes.sums(node.name)
+        x = self._own_input(node, arrived) if own else self._nir_input(node, arrived)
         number = out.layers
         out.emit(
             "population",
@@ -568,31 +424,18 @@ class _Lowering:
         v0 = self.network.initial_v.get(node.name, step.v0)
         return nir_population(node, step, v0, self.dt_s)
 
-    def _nir_input(self, node: Neurons) -> int:
+    def _nir_input(self, node: Neurons, arrived: int) -> int:
         """Where the layer's input lies; -1 if only projections reach it, whose sums it reads."""
-        if node.name in self.arrived and not self.sources[node.name]:
-            return -1
-        arrived = self.arrived.pop(node.name, None)
-        x = self._gather(node.name)
-        if arrived is not None:
-            self.arrived[node.name] = arrived
-        return x.at
+        alone = arrived >= 0 and not self.sources[node.name]
+        return -1 if alone else self._gather(node.name).at
 
-    def _graded_input(self, node: Neurons, arrived: int) -> int:
+    def _own_input(self, node: Neurons, arrived: int) -> int:
         """Where the current into a layer of ours lies, that of `input` projections included."""
         last = len(RECEPTORS[node.kind]) - 1
-        reached = last > 0 and any(
-            wire.layer.name == node.name and wire.receptor == "input"
-            for wire in self.out.projections.values()
-        )
+        reached = last > 0 and self.routes.reach(node.name, "input")
         if not self.sources[node.name] and not reached:
             return -1
-        self.arrived.pop(node.name)
-        if reached:
-            self.arrived[node.name] = arrived + last * node.size
-        x = self._gather(node.name)
-        self.arrived[node.name] = arrived
-        return x.at
+        return self._gather(node.name, arrived + last * node.size if reached else -1).at
 
     def _generate(self, node: Neurons, y: Signal) -> None:
         p, out = node.parameters, self.out
@@ -636,7 +479,7 @@ class _Lowering:
     def _learn(self, name: str) -> None:
         rule, out = self.network.plasticity[name], self.out
         if isinstance(rule, PairStdp):
-            self._learn_pairs(name)
+            self.routes.learn(name)
             return
         x = self._gather(name)
         decay = exp(-self.dt_s / rule.tau_pre_s)
@@ -656,16 +499,6 @@ class _Lowering:
             state=out.values.add(np.zeros(x.size)),
             params=out.constants.add(constants),
             weights=out.plastic[name].start,
-        )
-
-    def _learn_pairs(self, name: str) -> None:
-        wire, out = self.out.projections[name], self.out
-        out.emit(
-            "learn",
-            x_list=out.signals[wire.layer.name].list_id,
-            ring=out.rings[wire.source].number,
-            lag=self.lags[name],
-            synapses=list(out.projections).index(name),
         )
 
 
