@@ -111,10 +111,7 @@ class ClockedProgram(Program):
             self._arrived,
             np.zeros(lowered.fired + 1, np.int32),
             lowered.layers,
-            [
-                (p.rows, p.targets, p.weight, p.size)
-                for p in (wire.projection for wire in lowered.projections.values())
-            ],
+            [_synapse_arrays(wire.projection) for wire in lowered.projections.values()],
             self._rings,
             self.dt_ns,
             network.seed % 2**64,
@@ -426,6 +423,12 @@ class ClockedProgram(Program):
 
 #: Parts of a state whose length depends on the moment.
 _VARYING = frozenset({"ring/index", "ring/value"})
+
+
+def _synapse_arrays(node: Projection) -> tuple[Array, Array, Array, int]:
+    """Rows, targets and weight, each in one piece, and the size of the layer they reach."""
+    rows, targets, weight = map(np.ascontiguousarray, (node.rows, node.targets, node.weight))
+    return rows, targets, weight, node.size
 
 
 def _ring_arrays(ring: Ring) -> tuple[Array, Array, Array | None]:
