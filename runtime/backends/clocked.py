@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from reflexarc.ext.clocked import PORT, ClockedEngine, all_finite
+from reflexarc.ext.clocked import PORT, THREADS, ClockedEngine, all_finite
 from reflexarc.runtime.backends.base import (
     Backend,
     Capabilities,
@@ -56,7 +56,16 @@ class ClockedBackend(Backend):
         )
 
     def __init__(self, threads: int = 1) -> None:
-        self._threads = threads
+        """Programs of this backend share their work among `threads`, one for each core at most.
+
+        Raises:
+            ConfigError: not a whole number from 1 to 64.
+        """
+        if not isinstance(threads, int | np.integer) or not 1 <= threads <= THREADS:
+            raise ConfigError(
+                f"threads must be a whole number from 1 to {THREADS}, not {threads!r}"
+            )
+        self._threads = int(threads)
 
     def compile(self, network: Network, *, dt_s: float | None = None) -> ClockedProgram:
         """Make a program with steps of `dt_s` (default: the network's own).
