@@ -58,9 +58,15 @@ class ClockedBackend(Backend):
         )
 
     def __init__(self, threads: int = 1) -> None:
-        """Programs run on `threads` threads. Raises ConfigError if it is not from 1 to 64."""
-        if isinstance(threads, bool) or threads not in range(1, THREADS + 1):
-            raise ConfigError(f"threads: {threads!r} must be a whole number from 1 to {THREADS}")
+        """Programs of this backend share their work among `threads`, one for each core at most.
+
+        Raises:
+            ConfigError: not a whole number from 1 to 64.
+        """
+        if not isinstance(threads, int | np.integer) or not 1 <= threads <= THREADS:
+            raise ConfigError(
+                f"threads must be a whole number from 1 to {THREADS}, not {threads!r}"
+            )
         self._threads = int(threads)
 
     def compile(self, network: Network, *, dt_s: float | None = None) -> ClockedProgram:
@@ -121,10 +127,7 @@ class ClockedProgram(Program):
             self._arrived,
             np.zeros(lowered.fired + 1, np.int32),
             lowered.layers,
-            [
-                (p.rows, p.targets, p.weight, p.size)
-                for p in (wire.projection for wire in lowered.projections.values())
-            ],
+            [_synapse_arrays(wire.projection) for wire in lowered.projections.values()],
             self._rings,
             self.dt_ns,
             network.seed % 2**64,
@@ -438,6 +441,12 @@ class ClockedProgram(Program):
 
 #: Parts of a state whose length depends on the moment.
 _VARYING = frozenset({"ring/index", "ring/value"})
+
+
+def _synapse_arrays(node: Projection) -> tuple[Array, Array, Array, int]:
+    """Rows, targets and weight, each in one piece, and the size of the layer they reach."""
+    rows, targets, weight = map(np.ascontiguousarray, (node.rows, node.targets, node.weight))
+    return rows, targets, weight, node.size
 
 
 def _ring_arrays(ring: Ring) -> tuple[Array, Array, Array | None]:

@@ -75,14 +75,17 @@ def _wire(network: Network, node: Projection) -> Wire:
 def check_arrays(node: Projection, where: str) -> None:
     """Refuse arrays that do not fit each other. Raises GraphError, which begins with `where`."""
     rows, targets, weight = node.rows, node.targets, node.weight
+    if targets.dtype not in (np.uint16, np.int32) or targets.ndim != 1:
+        raise GraphError(f"{where}: targets must be uint16 or int32, one for each synapse")
     if rows.dtype != np.int64 or rows.shape != (node.sources + 1,) or rows[0] != 0:
         raise GraphError(f"{where}: rows must be int64 of shape ({node.sources + 1},) from 0 on")
     if np.any(np.diff(rows) < 0) or rows[-1] != len(targets):
         raise GraphError(f"{where}: rows must ascend to the number of targets, {len(targets)}")
-    if targets.dtype not in (np.uint16, np.int32) or targets.ndim != 1:
-        raise GraphError(f"{where}: targets must be uint16 or int32, one for each synapse")
     if len(targets) and not 0 <= int(targets.min()) <= int(targets.max()) < node.size:
         raise GraphError(f"{where}: targets must lie within 0 to {node.size - 1}")
+    falls = np.flatnonzero(targets[1:] < targets[:-1]) + 1
+    if np.any(rows[np.searchsorted(rows, falls)] != falls):
+        raise GraphError(f"{where}: targets must ascend within each row; sort them by source")
     if weight.dtype != np.float32 or weight.shape not in ((1,), (len(targets),)):
         raise GraphError(f"{where}: weight must be float32, one for each synapse or one for all")
     if not np.isfinite(weight.sum(dtype=np.float64)) and not np.isfinite(weight).all():

@@ -277,13 +277,13 @@ def test_large_projections_are_used_as_they_lie():
     """No copy of the synapses, and no loop over them: two million compile at once."""
     rng = np.random.default_rng(0)
     size, degree = 20_000, 100
-    source = np.sort(rng.integers(0, size, size * degree))
+    source, target = np.divmod(np.sort(rng.integers(0, size**2, size * degree)), size)
     big = Projection(
         name="w",
         shape=(size,),
         sources=size,
         rows=np.searchsorted(source, np.arange(size + 1)),
-        targets=rng.integers(0, size, size * degree).astype(np.int32),
+        targets=target.astype(np.int32),
         weight=np.ones(1, np.float32),
         delay_s=0.001,
     )
