@@ -74,17 +74,30 @@ cdef int64_t deliver_dense(
     return events
 
 
-cdef int64_t linear(const Op *op, const Arrays *a) noexcept nogil:
-    """y = bias + weights x; returns the number of products."""
-    cdef int64_t i, count = op.m
-    cdef const double *x = a.values + op.x
+cdef inline void begin_sum(const Op *op, const Arrays *a) noexcept nogil:
+    """y = bias, or 0."""
+    cdef int64_t i
     cdef double *y = a.values + op.y
-    cdef const int32_t *sources = NULL
     for i in range(op.n):
         y[i] = a.constants[op.params + i] if op.params >= 0 else 0.0
-    if op.x_list >= 0:
-        sources = a.events + a.starts[op.x_list]
-        count = a.counts[op.x_list]
+
+
+cdef inline const int32_t *listed(const Op *op, const Arrays *a, int64_t *count) noexcept nogil:
+    """The sources that are not zero and how many; NULL and all of them if there is no list."""
+    if op.x_list < 0:
+        count[0] = op.m
+        return NULL
+    count[0] = a.counts[op.x_list]
+    return a.events + a.starts[op.x_list]
+
+
+cdef int64_t linear(const Op *op, const Arrays *a) noexcept nogil:
+    """y = bias + weights x; returns the number of products."""
+    cdef int64_t count
+    cdef const double *x = a.values + op.x
+    cdef double *y = a.values + op.y
+    cdef const int32_t *sources = listed(op, a, &count)
+    begin_sum(op, a)
     if op.variant == SPARSE32:
         return deliver_sparse(y, x, sources, count, a.rows + op.rows, a.targets + op.targets,
                               a.weights32 + op.weights)
@@ -131,19 +144,15 @@ cdef int64_t scatter(
 
 cdef int64_t convolve(const Op *op, const Arrays *a) noexcept nogil:
     """y = (bias + taps x) / divisor; returns the number of products."""
-    cdef int64_t i, events, count = op.m
+    cdef int64_t i, events, count
     cdef const Conv *c = <const Conv *>(a.rows + op.rows)
     cdef const int64_t *hits_y = a.rows + op.rows + sizeof(Conv) // sizeof(int64_t)
     cdef const int64_t *hits_x = hits_y + c.in_y + 1
     cdef const int32_t *hits = a.targets + op.targets
     cdef const double *x = a.values + op.x
     cdef double *y = a.values + op.y
-    cdef const int32_t *sources = NULL
-    for i in range(op.n):
-        y[i] = a.constants[op.params + i] if op.params >= 0 else 0.0
-    if op.x_list >= 0:
-        sources = a.events + a.starts[op.x_list]
-        count = a.counts[op.x_list]
+    cdef const int32_t *sources = listed(op, a, &count)
+    begin_sum(op, a)
     if op.variant == DENSE32:
         events = scatter(c, hits_y, hits_x, hits, y, x, sources, count,
                          a.weights32 + op.weights)

@@ -134,9 +134,10 @@ def _alpha_lif(node: Neurons, dt_s: float, v0: FloatArray) -> Population:
     return _population(node, rows, [v0, zero, zero])
 
 
-def _cond_lif(node: Neurons, dt_s: float, v0: FloatArray) -> Population:
+def _capacitive(node: Neurons, dt_s: float) -> list[FloatArray]:
+    """1/c, g_leak/c, v_leak, threshold, reset, refractory, i_offset."""
     p = node.parameters
-    rows = [
+    return [
         1.0 / p["c"],
         p["g_leak"] / p["c"],
         p["v_leak"],
@@ -144,6 +145,13 @@ def _cond_lif(node: Neurons, dt_s: float, v0: FloatArray) -> Population:
         p["v_reset"],
         refractory_steps(node, dt_s),
         p["i_offset"],
+    ]
+
+
+def _cond_lif(node: Neurons, dt_s: float, v0: FloatArray) -> Population:
+    p = node.parameters
+    rows = [
+        *_capacitive(node, dt_s),
         p["e_excitatory"],
         p["e_inhibitory"],
         *(np.exp(-0.5 * dt_s / tau_s) for tau_s in _synapses(node)),
@@ -155,13 +163,7 @@ def _adex(node: Neurons, dt_s: float, v0: FloatArray) -> Population:
     p = node.parameters
     substeps = max(1, ceil(dt_s / _SUBSTEP_S - 1e-9))
     rows = [
-        1.0 / p["c"],
-        p["g_leak"] / p["c"],
-        p["v_leak"],
-        p["v_threshold"],
-        p["v_reset"],
-        refractory_steps(node, dt_s),
-        p["i_offset"],
+        *_capacitive(node, dt_s),
         p["delta_t"],
         p["v_peak"],
         p["a"],
