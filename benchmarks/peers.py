@@ -148,7 +148,7 @@ def _median(runs: Sequence[Result], key: str) -> Result:
 
 
 def quietly(command: Sequence[str], folder: Path | None = None) -> Result:
-    """Run `command`, again if the machine was not quiet; the JSON of its last line.
+    """Run `command`, again if the machine was not quiet; the JSON object it ends with.
 
     `disturbed` says that it never was. Raises SystemExit with its last line if it fails.
     """
@@ -161,7 +161,8 @@ def quietly(command: Sequence[str], folder: Path | None = None) -> Result:
             raise SystemExit(f"{' '.join(command)}: exit code {done.returncode}: {line}")
         if not disturbed:
             break
-    result: Result = json.loads(done.stdout.splitlines()[-1])
+    text = done.stdout.strip()
+    result: Result = json.loads(text[text.rfind("\n{") + 1 :])
     return {**result, "disturbed": disturbed}
 
 

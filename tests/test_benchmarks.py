@@ -49,6 +49,21 @@ def test_a_peer_at_another_rate_is_void():
     assert "ratio" not in compared("p50", {**taken, "slow": taken["fast"]})
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+def test_the_object_a_run_ends_with_is_read(indent):
+    quietly = runpy.run_path(str(BENCHMARKS / "peers.py"))["quietly"]
+    found = {"a": {"b": [1, {"c": 2}]}}
+    text = "hello {there}\n" + json.dumps(found, indent=indent)
+    result = quietly([sys.executable, "-c", f"print({text!r})"])
+    assert result == {**found, "disturbed": result["disturbed"]}
+
+
+def test_a_run_that_fails_ends_the_benchmark_with_its_last_line():
+    quietly = runpy.run_path(str(BENCHMARKS / "peers.py"))["quietly"]
+    with pytest.raises(SystemExit, match="exit code 1: NameError: name 'x' is not defined"):
+        quietly([sys.executable, "-c", "x"])
+
+
 @pytest.mark.parametrize(
     ("net", "n", "k", "dt_ms"),
     [
