@@ -1,7 +1,7 @@
 /* Threads that run the same program in step with one another.
  *
  * They live as long as one call and meet by spinning: a step of a large network takes tens of
- * microseconds, waking a sleeping thread takes as long. */
+ * microseconds, waking a sleeping thread takes as long. One that waits longer gives up its core. */
 #ifndef REFLEXARC_CREW_H
 #define REFLEXARC_CREW_H
 
@@ -51,7 +51,7 @@ static inline void meet(Crew *crew)
         return;
     }
     while (__atomic_load_n(&crew->phase, __ATOMIC_ACQUIRE) == phase) {
-        if (++spins < 4000)
+        if (++spins < 200) /* a few microseconds; then another may need the core */
             breathe();
         else
             sched_yield();
