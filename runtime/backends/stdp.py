@@ -56,6 +56,14 @@ class PairLearner:
         parts = {**self._parts(), "latest": self._engine.latest(self._number)}
         return {name: part.copy() for name, part in parts.items()}
 
+    def check(self, state: State, step: int) -> None:
+        """Refuse a state taken before `step` whose spikes cannot be. Raises ValueError."""
+        fired, since, latest = (state[part] for part in ("fired", "since", "latest"))
+        if any(np.any((steps < -1) | (steps >= step)) for steps in (fired, since, latest)):
+            raise ValueError("the state is damaged: a spike outside the time before it")
+        if np.any(since < fired - 1):
+            raise ValueError("the state is damaged: spikes paired before they were there")
+
     def restore(self, state: State) -> None:
         """Go on from `state`, whose parts have been checked to be of this learner's shapes."""
         for name, part in self._parts().items():
