@@ -53,6 +53,8 @@ class PairLearner:
     def state(self) -> State:
         """A copy of everything that decides the future, by part."""
         self._engine.settle(self._number)
+        if not self._engine.learning:  # spikes while weights are frozen are never learnt from
+            np.maximum(self._since, self._engine.step - 1, out=self._since)
         parts = {**self._parts(), "latest": self._engine.latest(self._number)}
         return {name: part.copy() for name, part in parts.items()}
 
