@@ -76,7 +76,11 @@ class Program(ABC):
 
     @abstractmethod
     def weights(self, edge: str) -> FloatArray:
-        """A copy of the weights of the Linear node `edge`, shape (outputs, inputs)."""
+        """A copy of the weights of the Linear node or projection `edge`.
+
+        Shape (outputs, inputs); of a projection (synapses,), in the order of its rows. Raises
+        ValueError for any other node.
+        """
 
     @abstractmethod
     def counters(self) -> Counters:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -40,6 +41,8 @@ from reflexarc.runtime.plasticity import PairStdp
 
 #: Engine time is bounded by this many steps a call, so that a long run can be interrupted.
 _MOST_STEPS = 1_000
+#: Loop time is an int64.
+_MOST_NS = 2**63 - 1
 
 
 class ClockedBackend(Backend):
@@ -109,7 +112,7 @@ class ClockedProgram(Program):
             for name, signal in self._outputs.items()
         ]
         table, constants = lowered.table(), lowered.constants.finish()
-        self._identity = _digest(table, constants)
+        self._tables = [table, constants]
         self._arrived = np.zeros(lowered.arrived + 1, np.float32)
         self._rings = [_ring_arrays(ring) for ring in lowered.rings.values()]
         self._engine = ClockedEngine(
@@ -381,10 +384,18 @@ class ClockedProgram(Program):
             for key in mine
         ):
             raise ValueError("the state does not have the parts of this network's state")
-        self._check_remembered(state)
         if not np.array_equal(state["network"], self._identity):
-            raise ValueError("the state is of another network, dialect or step")
-        self._engine.step = int(state["step"][0])
+            raise ValueError("the state is of another network, dialect, step or seed")
+        learnt = {
+            name: {part: state[f"{name}/{part}"] for part in learner.state()}
+            for name, learner in self._learners.items()
+        }
+        step = int(state["step"][0])
+        self._check_lists(state, step)
+        self._check_remembered(state)
+        for name, learner in self._learners.items():
+            learner.check(learnt[name], step)
+        self._engine.step = step
         self._values[:] = state["values"]
         self._arrived[:] = state["arrived"]
         self._events[:] = state["events"]
@@ -392,7 +403,31 @@ class ClockedProgram(Program):
         self._remember(state)
         self._engine.refresh()
         for name, learner in self._learners.items():
-            learner.restore({part: state[f"{name}/{part}"] for part in learner.state()})
+            learner.restore(learnt[name])
+
+    @cached_property
+    def _identity(self) -> Array:
+        """What tells its states from those of other networks: all that does not change."""
+        fixed = [
+            getattr(node, part)
+            for name, node in self._network.nodes.items()
+            for part in ("rows", "targets", "weight", "delay_s")
+            if isinstance(getattr(node, part, None), np.ndarray)
+            and not (part == "weight" and name in self._network.plasticity)
+        ]
+        clock = np.array([self.dt_ns, self._network.seed % 2**64], np.uint64)
+        return _digest(*self._tables, *fixed, clock)
+
+    def _check_lists(self, state: State, step: int) -> None:
+        """Refuse a time or lists of events that cannot be, before anything is changed."""
+        sizes = np.diff(self._starts[:-1], append=len(self._events) - 1)
+        counts, events = state["counts"][:-1], state["events"][:-1]
+        if not 0 <= step <= _MOST_NS // self.dt_ns:
+            raise ValueError(f"the state is damaged: step {step}")
+        if np.any((counts < 0) | (counts > sizes)):
+            raise ValueError("the state is damaged: more events than elements")
+        if np.any((events < 0) | (events >= np.repeat(sizes, sizes))):
+            raise ValueError("the state is damaged: an event of no element")
 
     def _check_remembered(self, state: State) -> None:
         """Refuse spikes that do not fit their rings, before anything is changed."""
@@ -476,7 +511,7 @@ def _nanoseconds(dt_s: float, source: str) -> int:
 def _digest(*arrays: Array) -> Array:
     digest = hashlib.sha256()
     for array in arrays:
-        digest.update(array.tobytes())
+        digest.update(np.ascontiguousarray(array).data)
     return np.frombuffer(digest.digest(), np.uint8)
 
 

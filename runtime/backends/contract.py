@@ -13,14 +13,25 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from reflexarc.runtime.backends.base import Backend, PortValues, Program, State
 from reflexarc.runtime.batch import SPIKE, Array
-from reflexarc.runtime.errors import UnsupportedError
-from reflexarc.runtime.network import Input, Linear, Network, Neurons, Node, Output
+from reflexarc.runtime.errors import ConfigError, UnsupportedError
+from reflexarc.runtime.network import (
+    Input,
+    Linear,
+    Network,
+    NeuronKind,
+    Neurons,
+    Node,
+    Output,
+    Projection,
+)
 
 #: Length of a step of these tests, and of the clock step asked for.
 TICK_NS = 1_000_000
@@ -150,6 +161,116 @@ class BackendContract(ABC):
         )
         assert "odd" in message
 
+    # Projections and generators, of backends whose capabilities name them.
+
+    def runs(self, *nodes: str) -> bool:
+        """Whether the backend names all of `nodes` among its capabilities."""
+        return set(nodes) <= self.make_backend().capabilities().nodes
+
+    def make_wired(self, **changes: Any) -> Program:
+        """A program of `wired`."""
+        return self.make_backend().compile(wired(**changes), dt_s=TICK_NS * 1e-9)
+
+    def make_generators(self, kind: NeuronKind, *, seed: int = 0, **values: float) -> Program:
+        """A program of `generators`."""
+        network = generators(kind, seed=seed, **values)
+        return self.make_backend().compile(network, dt_s=TICK_NS * 1e-9)
+
+    def test_a_projection_delivers_after_its_delay(self) -> None:
+        """Each spike reaches the targets of its row, with their weights, two ticks later."""
+        if not self.runs("Projection"):
+            return
+        program = self.make_wired()
+        assert program.step(2 * TICK_NS, spike(0))["output"].size == 0
+        left = program.step(3 * TICK_NS, {})["output"]
+        assert sorted(left["i"]) == [0, 2]
+        assert np.all(left["t_ns"] // TICK_NS == 2)
+        assert program.step(6 * TICK_NS, {})["output"].size == 0
+        assert program.counters().synaptic_events == 2
+
+    def test_a_jump_needs_no_time(self) -> None:
+        """A spike of weight w moves the voltage by w at once; two of an instant add up."""
+        if not self.runs("Projection", "DeltaLIF"):
+            return
+        for weight, fires in ((1.5, [1]), (0.9, []), (-1.5, [])):
+            program = self.make_wired(kind="DeltaLIF", weight=weight, delay_s=0.0)
+            assert program.step(TICK_NS, spike(1))["output"]["i"].tolist() == fires
+        program = self.make_wired(kind="DeltaLIF", weight=0.9, delay_s=0.0)
+        assert program.step(TICK_NS, spike(1, 1))["output"]["i"].tolist() == [1]
+
+    def test_spikes_on_their_way_are_part_of_the_state(self) -> None:
+        """They arrive after `restore`, in the same program and in one made afresh."""
+        if not self.runs("Projection"):
+            return
+        program = self.make_wired()
+        program.step(TICK_NS, spike(0))
+        state = program.state()
+        expected = program.step(4 * TICK_NS, {})["output"]
+        assert expected.size == 2
+        for other in (program, self.make_wired()):
+            other.restore(state)
+            assert same(other.step(4 * TICK_NS, {})["output"], expected)
+
+    def test_weights_of_a_projection_are_a_copy(self) -> None:
+        """Shape (synapses,), in the order of its rows, also where one stands for all."""
+        if not self.runs("Projection"):
+            return
+        program = self.make_wired()
+        for _ in range(2):
+            weights = program.weights("wires")
+            assert same(weights, np.full(3, 10.0))
+            weights[:] = 0.0
+
+    def test_a_projection_that_does_not_fit_is_refused_by_name(self) -> None:
+        """At compile time, as ConfigError in one line."""
+        if not self.runs("Projection"):
+            return
+        beyond = np.array([0, 3, 1], np.int32)
+        crossed = np.array([2, 0, 1], np.int32)
+        for changes in ({"targets": beyond}, {"targets": crossed}, {"receptor": "nose"}):
+            message = refusal(lambda: self.make_wired(**changes), ConfigError)  # noqa: B023
+            assert "wires" in message
+            assert "\n" not in message
+
+    def test_a_regular_generator_fires_on_time(self) -> None:
+        """At phase + k period, also where that is the first instant of a step."""
+        if not self.runs("Regular"):
+            return
+        tick_s = TICK_NS * 1e-9
+        program = self.make_generators("Regular", period=3 * tick_s, phase=tick_s)
+        left = [program.step(until * TICK_NS, {})["output"] for until in (4, 5, 11)]
+        ticks = [(spikes["t_ns"] + TICK_NS // 2) // TICK_NS for spikes in left]
+        assert [each.tolist() for each in ticks] == [[1] * 3, [4] * 3, [7] * 3 + [10] * 3]
+
+    def test_a_poisson_generator_comes_from_the_seed(self) -> None:
+        """The same seed gives the same bytes however time is cut, another seed others."""
+        if not self.runs("Poisson"):
+            return
+        whole, pieces, other = (
+            self.make_generators("Poisson", rate=200.0, seed=seed) for seed in (1, 1, 2)
+        )
+        expected = whole.step(200 * TICK_NS, {})["output"]
+        assert 60 < expected.size < 180
+        left = [pieces.step(k * TICK_NS, {})["output"] for k in range(1, 101)]
+        fresh = self.make_generators("Poisson", rate=200.0, seed=1)
+        fresh.restore(pieces.state())
+        left.append(fresh.step(200 * TICK_NS, {})["output"])
+        assert same(np.concatenate(left), expected)
+        assert not same(other.step(200 * TICK_NS, {})["output"], expected)
+
+    def test_a_generator_takes_no_input(self) -> None:
+        """An edge into one is refused at compile time, in one line."""
+        if not self.runs("Poisson"):
+            return
+        fed = generators("Poisson", rate=1.0)
+        nodes = {"input": Input(name="input", shape=(3,)), **fed.nodes}
+        network = Network(nodes=nodes, edges=(*fed.edges, ("input", "source")))
+        message = refusal(
+            lambda: self.make_backend().compile(network, dt_s=TICK_NS * 1e-9), ConfigError
+        )
+        assert "source" in message
+        assert "\n" not in message
+
 
 class Strange(Node):
     """A node that no backend knows."""
@@ -161,24 +282,56 @@ def three_weights(neurons: int) -> Array:
 
 
 def three_neurons(neurons: int = 3) -> Network:
-    """Input (2) -> weights -> lif -> output; a spike is worth its weight / 4 volts or so."""
-    parameters = {"tau": 0.01, "r": 4.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0}
-    nodes: list[Node] = [
-        Input(name="input", shape=(2,)),
-        Linear(name="weights", shape=(neurons,), weight=three_weights(neurons)),
-        Neurons(
-            name="lif",
-            shape=(neurons,),
-            kind="LIF",
-            parameters={name: np.full(neurons, value) for name, value in parameters.items()},
-        ),
-        Output(name="output", shape=(neurons,)),
-    ]
+    """Input (2) -> weights -> lif -> output; a spike is worth 0.4 times its weight or so."""
+    weights = Linear(name="weights", shape=(neurons,), weight=three_weights(neurons))
+    return chain(Input(name="input", shape=(2,)), weights, layer("lif", neurons, "LIF", **_LIF))
+
+
+def wired(
+    *, kind: NeuronKind = "LIF", weight: float = 10.0, delay_s: float = 2e-9 * TICK_NS, **more: Any
+) -> Network:
+    """Input (2) -> wires -> cells (3) -> output; 0 reaches 0 and 2, 1 reaches 1."""
+    wires = Projection(
+        name="wires",
+        shape=(3,),
+        sources=2,
+        rows=np.array([0, 2, 3]),
+        weight=np.array([weight], np.float32),
+        delay_s=delay_s,
+        **{"targets": np.array([0, 2, 1], np.int32), **more},
+    )
+    own = {} if kind == "LIF" else {"refractory": 0.0, "i_offset": 0.0}
+    return chain(Input(name="input", shape=(2,)), wires, layer("cells", 3, kind, **_LIF, **own))
+
+
+def generators(kind: NeuronKind, *, seed: int = 0, **values: float) -> Network:
+    """Three generators -> output."""
+    return replace(chain(layer("source", 3, kind, **values)), seed=seed)
+
+
+_LIF = {"tau": 0.01, "r": 4.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0}
+
+
+def layer(name: str, size: int, kind: NeuronKind, **values: float) -> Neurons:
+    """Neurons that are all alike."""
+    parameters = {key: np.full(size, value) for key, value in values.items()}
+    return Neurons(name=name, shape=(size,), kind=kind, parameters=parameters)
+
+
+def chain(*nodes: Node) -> Network:
+    """Each node feeds the next, the last an Output of its name `output`."""
+    every = [*nodes, Output(name="output", shape=nodes[-1].shape)]
+    names = [node.name for node in every]
     return Network(
-        nodes={node.name: node for node in nodes},
-        edges=(("input", "weights"), ("weights", "lif"), ("lif", "output")),
+        nodes={node.name: node for node in every},
+        edges=tuple(pairwise(names)),
         spike_area=TICK_NS * 1e-9,
     )
+
+
+def spike(*lines: int) -> dict[str, Array]:
+    """One spike on each of `lines` at time 0."""
+    return {"input": np.array([(0, i) for i in lines], SPIKE)}
 
 
 def burst(tick: int) -> dict[str, Array]:

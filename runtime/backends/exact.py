@@ -49,7 +49,7 @@ from reflexarc.runtime.backends.wiring import KINDS, build_engine
 from reflexarc.runtime.batch import SPIKE, Array
 from reflexarc.runtime.drive import Drive, Run, Spikes, StepCurrent
 from reflexarc.runtime.errors import ConfigError, ReflexarcError
-from reflexarc.runtime.network import FloatArray, Linear, Network, Output
+from reflexarc.runtime.network import FloatArray, Linear, Network, Output, Projection
 from reflexarc.runtime.nirnode import TYPES
 
 
@@ -176,10 +176,14 @@ class ExactProgram(Program):
         self._levels = levels
 
     def weights(self, edge: str) -> FloatArray:
-        """A copy of the weights of the Linear node `edge`, shape (outputs, inputs)."""
+        """A copy of the weights of `edge`; see `Program`."""
         node = self._network.nodes.get(edge)
+        if isinstance(node, Projection):
+            return np.array(np.broadcast_to(node.weight, node.targets.shape), np.float64)
         if not isinstance(node, Linear):
-            raise ConfigError(f"weights: '{edge}' is not a Linear node of {self._network.source}")
+            raise ConfigError(
+                f"weights: '{edge}' is no Linear node or projection of {self._network.source}"
+            )
         return node.weight.copy()
 
     def counters(self) -> Counters:

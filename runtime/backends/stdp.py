@@ -54,8 +54,18 @@ class PairLearner:
     def state(self) -> State:
         """A copy of everything that decides the future, by part."""
         self._engine.settle(self._number)
+        if not self._engine.learning:  # spikes while weights are frozen are never learnt from
+            np.maximum(self._since, self._engine.step - 1, out=self._since)
         parts = {**self._parts(), "latest": self._engine.latest(self._number)}
         return {name: part.copy() for name, part in parts.items()}
+
+    def check(self, state: State, step: int) -> None:
+        """Refuse a state taken before `step` whose spikes cannot be. Raises ValueError."""
+        fired, since, latest = (state[part] for part in ("fired", "since", "latest"))
+        if any(np.any((steps < -1) | (steps >= step)) for steps in (fired, since, latest)):
+            raise ValueError("the state is damaged: a spike outside the time before it")
+        if np.any(since < fired - 1):
+            raise ValueError("the state is damaged: spikes paired before they were there")
 
     def restore(self, state: State) -> None:
         """Go on from `state`, whose parts have been checked to be of this learner's shapes."""

@@ -23,6 +23,7 @@ from reflexarc.runtime.linearmap import LinearNode, bias_of, sparse_rows
 from reflexarc.runtime.network import (
     GENERATORS,
     NEURON_PARAMETERS,
+    OWN_PARAMETERS,
     RECEPTORS,
     Delay,
     FloatArray,
@@ -412,14 +413,17 @@ class Rows:
 
 def _first_voltages(network: Network, wiring: Wiring) -> FloatArray:
     v = np.zeros(wiring.units)
+    for name, layer in wiring.layers.items():
+        if layer.kind in OWN_PARAMETERS and "v_leak" in layer.parameters:
+            v[wiring.first_unit[name] :][: layer.size] = layer.parameters["v_leak"]
     for name, initial in network.initial_v.items():
-        layer = wiring.layers.get(name)
-        if layer is None or initial.shape != (layer.size,) or not np.isfinite(initial).all():
+        named = wiring.layers.get(name)
+        if named is None or initial.shape != (named.size,) or not np.isfinite(initial).all():
             raise GraphError(
                 f"{network.source}: initial_v.{name}: expected the name of a layer and one finite "
                 f"number for each of its neurons"
             )
-        v[wiring.first_unit[name] :][: layer.size] = initial
+        v[wiring.first_unit[name] :][: named.size] = initial
     return v
 
 

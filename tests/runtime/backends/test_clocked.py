@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reflexarc.ext.clocked import ClockedEngine
 from reflexarc.ext.plasticity import TRACE_FLOOR
 from reflexarc.runtime.backends.clocked import ClockedBackend
-from reflexarc.runtime.backends.contract import BackendContract, three_neurons
+from reflexarc.runtime.backends.contract import three_neurons
 from reflexarc.runtime.backends.lowering import lower
 from reflexarc.runtime.batch import SPIKE
 from reflexarc.runtime.dialect import DIALECTS
@@ -30,11 +30,6 @@ from reflexarc.runtime.network import (
 )
 
 MS = 1_000_000
-
-
-class TestClockedContract(BackendContract):
-    def make_backend(self):
-        return ClockedBackend()
 
 
 def layer(name, kind, size=1, **values):

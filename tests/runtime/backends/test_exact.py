@@ -13,7 +13,6 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 from scipy.stats import kstest
 
-from reflexarc.runtime.backends.contract import BackendContract
 from reflexarc.runtime.backends.exact import ExactBackend
 from reflexarc.runtime.batch import SPIKE
 from reflexarc.runtime.drive import Spikes, StepCurrent
@@ -31,12 +30,6 @@ from reflexarc.runtime.network import (
     Threshold,
 )
 from reflexarc.runtime.plasticity import Pes
-
-
-class TestExactContract(BackendContract):
-    def make_backend(self):
-        return ExactBackend()
-
 
 CLOSE_S = 1e-12
 DAYS_30_NS = 30 * 86_400 * 1_000_000_000
@@ -436,7 +429,7 @@ def test_weights_are_a_copy():
     program = compiled(weight, neurons("n", "LIF", LIF))
     program.weights("weight")[:] = 0
     assert np.array_equal(program.weights("weight"), weight.weight)
-    with pytest.raises(ConfigError, match="'n' is not a Linear"):
+    with pytest.raises(ConfigError, match="'n' is no Linear"):
         program.weights("n")
 
 
