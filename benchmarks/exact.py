@@ -140,12 +140,13 @@ def silent_run(driven: int, silent: int, seconds: float, seed: int = 1) -> dict[
     size, lines = driven + silent, 1000
     place = np.sort(np.random.default_rng(seed + 1).choice(size, driven, replace=False))
     pre = np.sort(rng.integers(0, lines, driven * 80))
+    post = place[rng.integers(0, driven, driven * 80)].astype(np.int32)
     synapses = Projection(
         name="w",
         shape=(size,),
         sources=lines,
         rows=np.searchsorted(pre, np.arange(lines + 1)),
-        targets=place[rng.integers(0, driven, driven * 80)].astype(np.int32),
+        targets=post[np.lexsort((post, pre))],
         weight=np.array([EXCITATORY], np.float32),
     )
     nodes = [
