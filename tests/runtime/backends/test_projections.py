@@ -386,3 +386,25 @@ def test_synapses_reach_their_receptor_and_no_other() -> None:
 def test_the_error_is_a_config_error() -> None:
     with pytest.raises(ConfigError):
         compiled(joined(projection(TWO, 2, delay_s=-1.0)))
+
+
+@pytest.mark.parametrize(
+    "order", [["wire", "other", "cells", "out"], ["cells", "out", "other", "wire"]]
+)
+def test_a_layer_without_delay_reaches_itself_a_step_later(order: list[str]) -> None:
+    """Wherever the projection stands in the file, and whatever else the layer remembers."""
+    beating = layer("cells", 2, DeltaLIF(i_offset=np.array([3.0, 4.0]), refractory_s=0.0))
+    other = replace(projection(TWO, 2, delay_s=5 * DT_S), name="other")
+    path = [("cells", "wire"), ("wire", "cells"), ("cells", "other"), ("other", "cells")]
+    shown = []
+    for delay_s in (0.0, DT_S, 2 * DT_S):
+        wire = projection(TWO, 2, delay_s=delay_s, weight=np.array([-0.3], np.float32))
+        nodes = {n.name: n for n in (beating, other, wire, Output(name="out", shape=(2,)))}
+        network = Network(
+            nodes={name: nodes[name] for name in order},
+            edges=(*path, ("cells", "out")),
+            dt_s=DT_S,
+        )
+        run = compiled(network).run({}, steps=60, probes={"cells": DT_S * np.arange(61)})
+        shown.append(run.probes["cells"].tobytes())
+    assert shown[0] == shown[1] != shown[2]
