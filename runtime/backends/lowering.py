@@ -14,6 +14,7 @@ from reflexarc.ext.clocked import GENERATORS as GENERATE
 from reflexarc.ext.clocked import KINDS, MODELS, OP, RESETS, STORAGES
 from reflexarc.runtime.backends.populations import (
     Population,
+    check_layers,
     is_refractory,
     nir_population,
     own_population,
@@ -49,6 +50,10 @@ from reflexarc.runtime.topology import evaluation_order, recurrent_onto_one_laye
 
 #: A weight matrix with at least this share of non-zero weights is stored in full rows.
 DENSE_SHARE = 0.5
+#: Delays of more steps are taken for a mistake of unit.
+_MOST_LAG = 2**24
+#: More spikes a step on average than this cannot be drawn: exp(-mean) must not vanish.
+_MOST_MEAN = 700.0
 #: Elements behind each array, as many as MOST_ROWS of ext/neurons.h.
 _PADDING = 16
 
@@ -168,6 +173,7 @@ class _Lowering:
         self.network, self.dialect, self.dt_s = network, dialect, dt_s
         self.out = Lowered()
         self.out.projections = wires(network)
+        check_layers(network)
         self.sources: dict[str, list[str]] = {name: [] for name in network.nodes}
         for source, target in network.edges:
             if source not in self.out.projections:
@@ -484,7 +490,7 @@ class _Lowering:
     def _lag(self, wire: Wire) -> int:
         projection = wire.projection
         what = f"{self.network.source}: projection '{projection.name}': delays"
-        return int(whole_steps(np.array([projection.delay_s]), self.dt_s, what)[0])
+        return int(_lags(np.array([projection.delay_s]), self.dt_s, what)[0])
 
     def _settle_lags(self, order: list[str]) -> None:
         """Let what closes a cycle without a delay arrive a step later; make room for it all."""
@@ -598,6 +604,11 @@ class _Lowering:
         p, out = node.parameters, self.out
         if node.kind == "Poisson":
             mean = p["rate"] * self.dt_s
+            if mean.max() > _MOST_MEAN:
+                raise UnsupportedError(
+                    f"{self.network.source}: node '{node.name}': rate: {mean.max():g} spikes a "
+                    f"step; the most is {_MOST_MEAN:g}, so give a shorter dt_s"
+                )
             rows = [np.exp(-mean), mean]
         else:
             rows = [_near_whole(p["phase"] / self.dt_s), _near_whole(p["period"] / self.dt_s)]
@@ -625,6 +636,15 @@ class _Lowering:
             misfit = rule.misfit(node.weight, sizes)
             if misfit:
                 raise ConfigError(f"{place}: {misfit[0]}: {misfit[1]}")
+            if isinstance(rule, PairStdp) and not self.out.projections[name].layer.spiking:
+                layer = self.out.projections[name].layer
+                raise UnsupportedError(
+                    f"{place}: rule {rule.rule} needs spikes of '{layer.name}', which is graded"
+                )
+            if isinstance(rule, Pes) and isinstance(self.network.nodes[rule.modulator], Projection):
+                raise ConfigError(
+                    f"{place}: modulator: '{rule.modulator}' is a projection, which shows no values"
+                )
             if isinstance(rule, Pes) and not all(
                 self.network.is_spiking(source) for source in self.sources[name]
             ):
@@ -679,7 +699,15 @@ def _hits(node: Conv, axis: int) -> tuple[Array, Array]:
 
 def _whole_steps(node: Delay, dt_s: float, source: str) -> Array:
     """Delays in clock steps, to the nearest."""
-    return whole_steps(node.delay_s, dt_s, f"{source}: node '{node.name}': delays").astype(np.int32)
+    return _lags(node.delay_s, dt_s, f"{source}: node '{node.name}': delays").astype(np.int32)
+
+
+def _lags(delays_s: FloatArray, dt_s: float, what: str) -> FloatArray:
+    """Delays in clock steps, of which so many can be remembered."""
+    steps = whole_steps(delays_s, dt_s, what)
+    if not np.all((steps >= 0) & (steps <= _MOST_LAG)):
+        raise UnsupportedError(f"{what} must be 0 to {_MOST_LAG} steps of {dt_s:g} s")
+    return steps
 
 
 def _near_whole(steps: FloatArray) -> FloatArray:
