@@ -13,10 +13,11 @@ from reflexarc.ext.program import MODELS, RESETS, STORAGES
 from reflexarc.runtime.backends.lowered import Lowered, Pool, Signal
 from reflexarc.runtime.backends.populations import (
     Population,
+    check_layers,
+    delay_steps,
     is_refractory,
     nir_population,
     own_population,
-    whole_steps,
 )
 from reflexarc.runtime.backends.routes import Routes
 from reflexarc.runtime.batch import Array
@@ -48,6 +49,8 @@ from reflexarc.runtime.topology import evaluation_order, recurrent_onto_one_laye
 
 #: A weight matrix with at least this share of non-zero weights is stored in full rows.
 DENSE_SHARE = 0.5
+#: More spikes a step on average than this cannot be drawn: exp(-mean) must not vanish.
+_MOST_MEAN = 700.0
 
 
 _NOWHERE = Signal(-1, 0)
@@ -67,6 +70,7 @@ class _Lowering:
     def __init__(self, network: Network, dialect: Dialect, dt_s: float) -> None:
         self.network, self.dialect, self.dt_s = network, dialect, dt_s
         self.out = Lowered()
+        check_layers(network)
         self.routes = Routes(network, self.out, dt_s)
         self.sources: dict[str, list[str]] = {name: [] for name in network.nodes}
         for source, target in network.edges:
@@ -441,6 +445,11 @@ class _Lowering:
         p, out = node.parameters, self.out
         if node.kind == "Poisson":
             mean = p["rate"] * self.dt_s
+            if mean.max() > _MOST_MEAN:
+                raise UnsupportedError(
+                    f"{self.network.source}: node '{node.name}': rate: {mean.max():g} spikes a "
+                    f"step; the most is {_MOST_MEAN:g}, so give a shorter dt_s"
+                )
             rows = [np.exp(-mean), mean]
         else:
             rows = [_near_whole(p["phase"] / self.dt_s), _near_whole(p["period"] / self.dt_s)]
@@ -468,6 +477,15 @@ class _Lowering:
             misfit = rule.misfit(node.weight, sizes)
             if misfit:
                 raise ConfigError(f"{place}: {misfit[0]}: {misfit[1]}")
+            if isinstance(rule, PairStdp) and not self.out.projections[name].layer.spiking:
+                layer = self.out.projections[name].layer
+                raise UnsupportedError(
+                    f"{place}: rule {rule.rule} needs spikes of '{layer.name}', which is graded"
+                )
+            if isinstance(rule, Pes) and isinstance(self.network.nodes[rule.modulator], Projection):
+                raise ConfigError(
+                    f"{place}: modulator: '{rule.modulator}' is a projection, which shows no values"
+                )
             if isinstance(rule, Pes) and not all(
                 self.network.is_spiking(source) for source in self.sources[name]
             ):
@@ -512,7 +530,7 @@ def _hits(node: Conv, axis: int) -> tuple[Array, Array]:
 
 def _whole_steps(node: Delay, dt_s: float, source: str) -> Array:
     """Delays in clock steps, to the nearest."""
-    return whole_steps(node.delay_s, dt_s, f"{source}: node '{node.name}': delays").astype(np.int32)
+    return delay_steps(node.delay_s, dt_s, f"{source}: node '{node.name}': delays").astype(np.int32)
 
 
 def _near_whole(steps: FloatArray) -> FloatArray:

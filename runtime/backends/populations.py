@@ -15,10 +15,14 @@ from typing import cast
 import numpy as np
 
 from reflexarc.runtime.dialect import Step
-from reflexarc.runtime.network import FloatArray, Neurons
+from reflexarc.runtime.errors import GraphError, UnsupportedError
+from reflexarc.runtime.network import OWN_PARAMETERS, FloatArray, Network, Neurons
+from reflexarc.runtime.neurons import misfit
 
 #: Neurons whose upswing is steep are integrated in substeps of at most this many seconds.
 _SUBSTEP_S = 25e-6
+#: Delays of more steps are taken for a mistake of unit.
+_MOST_LAG = 2**24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +48,37 @@ class Population:
         uniform = all(np.all(row == row[0]) for row in self.rows)
         parts = [row[:1] if uniform else row for row in self.rows]
         return np.concatenate(parts), uniform
+
+
+def check_layers(network: Network) -> None:
+    """Refuse layers whose parameters or first voltages are not one for each neuron.
+
+    Raises:
+        GraphError: names the layer and what is wrong with it.
+    """
+    for node in network.nodes.values():
+        if isinstance(node, Neurons):
+            _check_parameters(node, f"{network.source}: node '{node.name}'")
+    for name, initial in network.initial_v.items():
+        layer = network.nodes.get(name)
+        fits = isinstance(layer, Neurons) and initial.shape == (layer.size,)
+        if not fits or not np.isfinite(initial).all():
+            raise GraphError(
+                f"{network.source}: initial_v.{name}: expected the name of a layer and one finite "
+                "number for each of its neurons"
+            )
+
+
+def _check_parameters(node: Neurons, where: str) -> None:
+    own = OWN_PARAMETERS.get(node.kind, ())
+    for name in (*own, *node.parameters):
+        if name not in node.parameters:
+            raise GraphError(f"{where}: {node.kind} needs {name}")
+        if node.parameters[name].shape != (node.size,):
+            raise GraphError(f"{where}: {name} must be {node.size} numbers, one for each neuron")
+    wrong = misfit(node.kind, node.parameters) if own else None
+    if wrong:
+        raise GraphError(f"{where}: {wrong[0]}: {wrong[1]}")
 
 
 def nir_population(node: Neurons, step: Step, v0: FloatArray, dt_s: float) -> Population:
@@ -82,6 +117,14 @@ def whole_steps(seconds: FloatArray, dt_s: float, what: str) -> FloatArray:
     if np.any(np.abs(exact - steps) > 1e-6 * np.maximum(1.0, exact)):
         warnings.warn(f"{what} are rounded to whole steps of {dt_s:g} s", UserWarning, stacklevel=2)
     return cast(FloatArray, steps)
+
+
+def delay_steps(delays_s: FloatArray, dt_s: float, what: str) -> FloatArray:
+    """Delays in clock steps. Raises UnsupportedError for more than can be remembered."""
+    steps = whole_steps(delays_s, dt_s, what)
+    if not np.all((steps >= 0) & (steps <= _MOST_LAG)):
+        raise UnsupportedError(f"{what} must be 0 to {_MOST_LAG} steps of {dt_s:g} s")
+    return steps
 
 
 def _first_voltage(node: Neurons) -> FloatArray:

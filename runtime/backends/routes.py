@@ -7,7 +7,7 @@ from collections.abc import Collection
 import numpy as np
 
 from reflexarc.runtime.backends.lowered import Lowered, Ring
-from reflexarc.runtime.backends.populations import whole_steps
+from reflexarc.runtime.backends.populations import delay_steps
 from reflexarc.runtime.backends.projections import Wire, wires
 from reflexarc.runtime.network import RECEPTORS, Network, Neurons
 
@@ -99,4 +99,4 @@ def _is_synaptic(wire: Wire) -> bool:
 
 def _lag(network: Network, wire: Wire, dt_s: float) -> int:
     what = f"{network.source}: projection '{wire.projection.name}': delays"
-    return int(whole_steps(np.array([wire.projection.delay_s]), dt_s, what)[0])
+    return int(delay_steps(np.array([wire.projection.delay_s]), dt_s, what)[0])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from reflexarc.runtime.backends.clocked import ClockedBackend, ClockedProgram
 from reflexarc.runtime.batch import SPIKE, Array
+from reflexarc.runtime.dialect import DIALECTS
 from reflexarc.runtime.errors import ConfigError, GraphError, UnsupportedError
 from reflexarc.runtime.network import (
     RECEPTORS,
@@ -27,7 +28,7 @@ from reflexarc.runtime.network import (
     Output,
     Projection,
 )
-from reflexarc.runtime.neurons import ALIF, LI, DeltaLIF, NeuronModel, Poisson
+from reflexarc.runtime.neurons import ALIF, IF, LI, LIF, CubaLIF, DeltaLIF, NeuronModel, Poisson
 
 DT_S, DT_NS = 1e-3, 1_000_000
 
@@ -386,3 +387,63 @@ def test_synapses_reach_their_receptor_and_no_other() -> None:
 def test_the_error_is_a_config_error() -> None:
     with pytest.raises(ConfigError):
         compiled(joined(projection(TWO, 2, delay_s=-1.0)))
+
+
+@pytest.mark.parametrize(
+    "order", [["wire", "other", "cells", "out"], ["cells", "out", "other", "wire"]]
+)
+def test_a_layer_without_delay_reaches_itself_a_step_later(order: list[str]) -> None:
+    """Wherever the projection stands in the file, and whatever else the layer remembers."""
+    beating = layer("cells", 2, DeltaLIF(i_offset=np.array([3.0, 4.0]), refractory_s=0.0))
+    other = replace(projection(TWO, 2, delay_s=5 * DT_S), name="other")
+    path = [("cells", "wire"), ("wire", "cells"), ("cells", "other"), ("other", "cells")]
+    shown = []
+    for delay_s in (0.0, DT_S, 2 * DT_S):
+        wire = projection(TWO, 2, delay_s=delay_s, weight=np.array([-0.3], np.float32))
+        nodes = {n.name: n for n in (beating, other, wire, Output(name="out", shape=(2,)))}
+        network = Network(
+            nodes={name: nodes[name] for name in order},
+            edges=(*path, ("cells", "out")),
+            dt_s=DT_S,
+        )
+        run = compiled(network).run({}, steps=60, probes={"cells": DT_S * np.arange(61)})
+        shown.append(run.probes["cells"].tobytes())
+    assert shown[0] == shown[1] != shown[2]
+
+
+@pytest.mark.filterwarnings("ignore:.*dialect .* ignores")
+@pytest.mark.parametrize("model", [LIF(), CubaLIF(), IF(r=100.0), LI()])
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_projection_onto_the_input_is_a_matrix_in_every_dialect(
+    dialect: str, model: NeuronModel
+) -> None:
+    """Also back onto the layer, where some dialects count several spikes of a step."""
+    rng = np.random.default_rng(1)
+    shown = []
+    forth, back = rng.integers(-2, 5, (5, 4)) / 2, rng.integers(-3, 2, (5, 5)) / 4
+    spiking = model.kind != "LI"
+    for sparse in (False, True):
+        nodes: list[Node] = [Input(name="lines", shape=(4,)), layer("cells", 5, model)]
+        edges = [("cells", "out")]
+        for name, source, weight in (("forth", "lines", forth), ("back", "cells", back)):
+            if name == "back" and not spiking:
+                continue
+            full = [list(range(5))] * weight.shape[1]
+            nodes.append(
+                projection(full, 5, name=name, weight=weight.T.ravel().astype(np.float32))
+                if sparse
+                else Linear(name=name, shape=(5,), weight=weight)
+            )
+            edges += [(source, name), (name, "cells")]
+        nodes.append(Output(name="out", shape=(5,)))
+        network = Network(
+            nodes={n.name: n for n in nodes}, edges=tuple(edges), dt_s=DT_S, dialect=dialect
+        )
+        lines = np.random.default_rng(2).poisson(0.8, (80, 4)).astype(float)
+        run = compiled(network).run(
+            {"lines": lines}, steps=80, probes={"cells": DT_S * np.arange(81)}
+        )
+        shown.append(run)
+    assert shown[1].probes["cells"] == pytest.approx(shown[0].probes["cells"], abs=1e-12)
+    assert np.array_equal(shown[0].outputs["out"], shown[1].outputs["out"]) or not spiking
+    assert shown[0].outputs["out"].any()
