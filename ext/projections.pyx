@@ -27,6 +27,8 @@ cdef extern from "synapses.h":
 
 #: So many spikes ahead the place of a row is looked up.
 cdef int64_t _AHEAD = 8
+#: At most so many synapses of a row are fetched ahead of their turn.
+cdef int64_t _FETCHED = 512
 
 ctypedef fused target_t:
     uint16_t
@@ -72,7 +74,7 @@ cdef void project(Machine *m, const Op *op, int64_t thread) noexcept nogil:
         if k + _AHEAD < count:
             prefetch(first + index[k + _AHEAD])
         if k + 2 < count:
-            fetch_row(s, first[index[k + 2]])
+            fetch_row(s, first[index[k + 2]], last[index[k + 2]])
         if ring.value != NULL:
             value = ring.value[slot * ring.capacity + k]
         begin, end = first[j], last[j]
@@ -102,16 +104,19 @@ cdef void note_fired(Machine *m, const Op *op) noexcept nogil:
     m.exhausted |= l.exhausted
 
 
-cdef inline void fetch_row(const Synapses *s, int64_t begin) noexcept nogil:
-    """Have the beginning of a row at hand when its turn comes."""
+cdef inline void fetch_row(const Synapses *s, int64_t begin, int64_t end) noexcept nogil:
+    """Have a row at hand when its turn comes, or as much of it as fits beside the rest."""
+    cdef int64_t k
+    end = min(end, begin + _FETCHED)
     if s.targets16 != NULL:
-        prefetch(s.targets16 + begin)
-        prefetch(s.targets16 + begin + 32)
+        for k in range(begin, end, 32):
+            prefetch(s.targets16 + k)
     else:
-        prefetch(s.targets32 + begin)
-        prefetch(s.targets32 + begin + 16)
+        for k in range(begin, end, 16):
+            prefetch(s.targets32 + k)
     if not s.alike:
-        prefetch(s.weight + begin)
+        for k in range(begin, end, 16):
+            prefetch(s.weight + k)
 
 
 cdef inline void deliver(

@@ -70,8 +70,8 @@ class _Lowering:
     def __init__(self, network: Network, dialect: Dialect, dt_s: float) -> None:
         self.network, self.dialect, self.dt_s = network, dialect, dt_s
         self.out = Lowered()
-        check_layers(network)
         self.routes = Routes(network, self.out, dt_s)
+        check_layers(network)
         self.sources: dict[str, list[str]] = {name: [] for name in network.nodes}
         for source, target in network.edges:
             if source not in self.out.projections:
