@@ -28,7 +28,7 @@ cdef extern from "synapses.h":
 #: So many spikes ahead the place of a row is looked up.
 cdef int64_t _AHEAD = 8
 #: At most so many synapses of a row are fetched ahead of their turn.
-cdef int64_t _FETCHED = 512
+cdef int64_t _FETCHED = 1024
 
 ctypedef fused target_t:
     uint16_t
