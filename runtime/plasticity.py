@@ -59,7 +59,8 @@ class PairStdp(Strict):
     For a projection. A spike of the source that arrives dt after a spike of the target lowers the
     weight by `a_minus` exp(-dt / tau_minus_s), a spike of the target that follows an arrival by dt
     (0 within one clock step) raises it by `a_plus` exp(-dt / tau_plus_s); all pairs add up, each
-    change is clipped to [w_min, w_max]. Pairs more than 30 time constants apart count for nothing.
+    change is clipped to [w_min, w_max]. Pairs more than 30 time constants apart count for nothing,
+    and what arrives from one source in one clock step counts as one spike, whatever its value.
     """
 
     rule: Literal["pair_stdp"] = "pair_stdp"

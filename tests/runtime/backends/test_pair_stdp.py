@@ -199,3 +199,12 @@ def test_bounds_hold() -> None:
         weights = program.weights("learns").astype(np.float32)
         assert weights.min() >= np.float32(0.2)
         assert weights.max() <= np.float32(0.7)
+
+
+def test_several_spikes_of_a_source_in_a_step_are_learnt_from_once() -> None:
+    pre, post = rasters(12, 200, 0.1)
+    once, twice = (ClockedBackend().compile(learner()) for _ in range(2))
+    run(once, pre, post)
+    doubled = np.repeat(spikes(pre, 0), 2)
+    twice.step(len(pre) * DT_NS, {"pre": doubled, "post": spikes(post, 0)})
+    assert twice.weights("learns").tobytes() == once.weights("learns").tobytes()

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reflexarc.runtime import neurons
 from reflexarc.runtime.backends.clocked import ClockedBackend, ClockedProgram
 from reflexarc.runtime.batch import SPIKE, Array
 from reflexarc.runtime.dialect import DIALECTS
@@ -197,7 +198,7 @@ def test_generators_take_no_input(through: str) -> None:
 
 @pytest.mark.parametrize("kind", sorted(RECEPTORS))
 def test_a_wrong_receptor_is_answered_with_the_right_ones(kind: NeuronKind) -> None:
-    cells = Neurons(name="cells", shape=(2,), kind=kind, parameters={})
+    cells = layer("cells", 2, getattr(neurons, kind)())
     text = line(GraphError, joined(projection(TWO, 2, receptor="nose"), cells))
     assert (
         f"{kind} has no receptor 'nose'; there are: {', '.join(RECEPTORS[kind]) or 'none'}" in text
