@@ -432,7 +432,7 @@ class ClockedProgram(Program):
     def _check_remembered(self, state: State) -> None:
         """Refuse spikes that do not fit their rings, before anything is changed."""
         counts, index, value = (state[f"ring/{part}"] for part in ("counts", "index", "value"))
-        totals, weighted = [], []
+        weighted = 0
         for own, ring_index, ring_value in self._rings:
             part, counts = counts[: len(own)], counts[len(own) :]
             if np.any((part < 0) | (part > ring_index.shape[1])):
@@ -441,9 +441,8 @@ class ClockedProgram(Program):
             which, index = index[:total], index[total:]
             if len(which) != total or np.any((which < 0) | (which >= ring_index.shape[1])):
                 raise ValueError("the state is damaged: a spike of no element")
-            totals.append(total)
-            weighted.append(total if ring_value is not None else 0)
-        if len(index) or len(value) != sum(weighted):
+            weighted += total if ring_value is not None else 0
+        if len(index) or len(value) != weighted:
             raise ValueError("the state is damaged: its spikes do not match their counts")
 
     def weights(self, edge: str) -> FloatArray:
