@@ -7,7 +7,7 @@ OP = np.dtype([(name, np.int64) for name in (
     "weights", "rows", "targets", "arrived", "layer", "fired", "wait", "ring", "lag", "synapses",
 )])
 PORT = np.dtype([(name, np.int64) for name in ("at", "list_id", "size", "held", "next", "end")])
-TARGET = np.dtype([("last", np.int32), ("trace", np.float32)])
+TARGET = np.dtype([("last", np.int32), ("previous", np.int32), ("trace", np.float32)])
 KINDS = {
     "copy": COPY, "add": ADD, "scan": SCAN, "linear": LINEAR, "neurons": NEURONS,
     "delay_read": DELAY_READ, "delay_write": DELAY_WRITE, "log": LOG, "pes": PES,

@@ -8,8 +8,9 @@
 
 /* What a synapse asks of its target each time: kept together, one line of cache. */
 typedef struct {
-    int32_t last;  /* the low 32 bits of the step of its latest spike: a filter, see `raised` */
-    float trace;   /* of its spikes, as it was then */
+    int32_t last;      /* the low 32 bits of the step of its latest spike: a filter, see `raised` */
+    int32_t previous;  /* and of the one before */
+    float trace;       /* of its spikes, as it was at the latest */
 } Target;
 
 typedef struct {
@@ -40,6 +41,21 @@ static float raised(const Stdp *s, int64_t i, float w, int64_t since, int64_t fi
     return w;
 }
 
+/* Whether a step, of which 32 bits are known, lies after another that is not much older. */
+static inline int is_after(int32_t step, int64_t since)
+{
+    return (int32_t)((uint32_t)step - (uint32_t)since) > 0;
+}
+
+/* The same where there was one such spike, `steps` after the source's. */
+static inline float raised_once(const Stdp *s, float w, uint32_t steps, float trace)
+{
+    if (steps >= (uint32_t)s->window)
+        return w;
+    w += s->up * (trace * s->decay_plus[steps]);
+    return w < s->w_max ? w : s->w_max;
+}
+
 #define STDP_ROW(width, index)                                                       \
     /* The source fires: its synapses catch up, deliver, and are lowered. */         \
     static inline void learn_row##width(                                             \
@@ -54,8 +70,10 @@ static float raised(const Stdp *s, int64_t i, float w, int64_t since, int64_t fi
             const Target target = s->target[i];                                      \
             const uint32_t ago = (uint32_t)now - (uint32_t)target.last;              \
             float w = weights[k];                                                    \
-            if ((int32_t)((uint32_t)target.last - (uint32_t)since) > 0)              \
-                w = raised(s, i, w, since, fired, trace);                            \
+            if (is_after(target.last, since))                                        \
+                w = is_after(target.previous, since)                                 \
+                    ? raised(s, i, w, since, fired, trace)                           \
+                    : raised_once(s, w, (uint32_t)target.last - (uint32_t)fired, trace); \
             arrived[i] += w * value;                                                 \
             w -= down * (target.trace * s->decay_minus[ago < window ? ago : window]); \
             weights[k] = w > w_min ? w : w_min;                                      \
@@ -67,7 +85,7 @@ static float raised(const Stdp *s, int64_t i, float w, int64_t since, int64_t fi
         int64_t count, int64_t since, int64_t fired, float trace)                    \
     {                                                                                \
         for (int64_t k = 0; k < count; k++)                                          \
-            if ((int32_t)((uint32_t)s->target[targets[k]].last - (uint32_t)since) > 0) \
+            if (is_after(s->target[targets[k]].last, since))                         \
                 weights[k] = raised(s, targets[k], weights[k], since, fired, trace); \
     }
 

@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint16_t
 cdef extern from "stdp.h":
     ctypedef struct Target:
         int32_t last
+        int32_t previous
         float trace
     ctypedef struct Stdp:
         Target *target

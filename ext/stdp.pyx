@@ -132,6 +132,7 @@ cdef void note_targets(
         if s.spikes[i]:
             ago = min(ago, now - s.history[i * s.depth + ((s.spikes[i] - 1) & (s.depth - 1))])
         target.trace = target.trace * s.decay_minus[ago] + 1.0
+        target.previous = target.last if s.spikes[i] else <int32_t>(now - s.window)
         target.last = <int32_t>now
         s.history[i * s.depth + (s.spikes[i] & (s.depth - 1))] = now
         s.spikes[i] += 1

@@ -225,7 +225,7 @@ PARTS = "does not have the parts"
         ("ring/index", lambda part: part.astype(np.int64), PARTS),
         ("ring/counts", lambda part: part[1:], PARTS),
         ("pairs exp/weight", lambda part: part[:-1], PARTS),
-        ("pairs exp/target", lambda part: part.view(np.int64), PARTS),
+        ("pairs exp/target", lambda part: part.view(np.int32), PARTS),
         ("network", put(0), "another network"),
         ("step", put(-1), "damaged: step -1"),
         ("step", put(2**62), "damaged: step"),
