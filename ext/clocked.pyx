@@ -50,7 +50,6 @@ from reflexarc.ext.program cimport (
     Port,
     Ring,
     Synapses,
-    Waiting,
     meet,
     run_crew,
 )

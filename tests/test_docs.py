@@ -1,10 +1,7 @@
 """The pages in docs/: their code is run here, and their tables are compared with the code."""
 
 import dataclasses
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,28 +14,13 @@ if not DOCS.exists():
     pytest.skip("the docs are not here: tests run away from the checkout", allow_module_level=True)
 
 
-def test_all_code_of_building_by_hand_works(tmp_path):
+def test_all_code_of_building_by_hand_works(run_block):
     text = (DOCS / "building.md").read_text()
     blocks = re.findall(r"```(sh|python)\n(.*?)```", text, flags=re.S)
     assert len(blocks) >= 5
-    environment = {**os.environ}
-    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
     for language, code in blocks:
-        command = [sys.executable, "-P", "-W", "error", "-c", code]
-        if language == "sh":
-            command = ["bash", "-euo", "pipefail", "-c", code]
-        done = subprocess.run(
-            command,
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
-        assert done.stdout.strip(), f"nothing was printed by:\n{code}"
-        assert not re.search(r"^(0\.?0? spikes|False)", done.stdout, flags=re.M), done.stdout
+        shown = run_block(language, code, "-P", "-W", "error")
+        assert not re.search(r"^(0\.?0? spikes|False)", shown, flags=re.M), shown
 
 
 def test_the_first_network_takes_ten_lines():

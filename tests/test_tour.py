@@ -1,9 +1,6 @@
 """The README's tour: every command in it is run here, in the order in which it stands."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -21,29 +18,13 @@ def tour():
     return re.findall(r"```(sh|python)\n(.*?)```", section, flags=re.S)
 
 
-def test_every_command_of_the_tour_works(tmp_path):
+def test_every_command_of_the_tour_works(tmp_path, run_block):
     # a folder called `reflexarc` where Python runs would hide an editable install
     sockets = tmp_path / "sockets"
     sockets.mkdir(mode=0o700)
-    environment = {**os.environ, "XDG_RUNTIME_DIR": str(sockets)}
-    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-    environment.pop("DISPLAY", None)
     blocks = tour()
     assert len(blocks) >= 7
     for language, text in blocks:
         text = text.replace("source .venv/bin/activate\n", "")
-        command = ["bash", "-euo", "pipefail", "-c", text]
-        if language == "python":
-            command = [sys.executable, "-c", text]
-        done = subprocess.run(
-            command,
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=180,
-        )
-        assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
-        assert done.stdout.strip(), f"nothing was printed by:\n{text}"
+        run_block(language, text, XDG_RUNTIME_DIR=str(sockets))
     assert (tmp_path / "runs" / "tour" / "report.html").exists()
