@@ -172,4 +172,4 @@ def _project(
 def stdp(values: Spec) -> PairStdp:
     """The rule within the excitatory, that of the peers."""
     step = 1e-4 * values["w_e"]
-    return PairStdp(a_plus=step, a_minus=step, w_max=3 * values["w_e"])
+    return PairStdp(a_plus=step, a_minus=step, w_max=3 * values["w_e"], precision="single")

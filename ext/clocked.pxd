@@ -11,4 +11,4 @@ cdef class ClockedEngine:
     cdef Port[::1] _ports
     cdef Waiting[::1] _queue
     cdef int64_t _queued
-    cdef int64_t _projection_count
+    cdef int64_t _learner_count

@@ -10,6 +10,17 @@ from libc.math cimport isfinite
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 
+from reflexarc.ext.learner cimport (
+    Learner,
+    begin,
+    end,
+    finish_all,
+    resume,
+    set_up,
+    settle_all,
+    skip_to,
+    tear_down,
+)
 from reflexarc.ext.layers cimport (
     convolve,
     delay_read,
@@ -42,6 +53,7 @@ from reflexarc.ext.program cimport (
     RECORD,
     SCALE,
     SCAN,
+    SETTLE,
     THRESHOLD,
     Arrays,
     LogEntry,
@@ -53,9 +65,8 @@ from reflexarc.ext.program cimport (
     meet,
     run_crew,
 )
-from reflexarc.ext.projections cimport collect, note_fired, project, record
+from reflexarc.ext.projections cimport collect, note_fired, project, record, settle_senders
 from reflexarc.ext.spikes cimport Spike
-from reflexarc.ext.stdp cimport Due, Learner, Stdp, Target, settle_all, skip_to, widen_due
 
 from reflexarc.ext.projections import cut_rows
 
@@ -147,7 +158,7 @@ cdef void run_alone(Machine *m, const Op *op) noexcept nogil:
     elif op.kind == LOG:
         note(m, op)
     elif op.kind == PES:
-        m.counters.weight_updates += pes(op, a, m.learning)
+        m.counters.weight_updates += pes(op, a, m.arrays.learners[op.synapses].active)
     elif op.kind == CONV:
         m.counters.synaptic_events += convolve(op, a)
     elif op.kind == SCALE:
@@ -164,6 +175,8 @@ cdef void run_alone(Machine *m, const Op *op) noexcept nogil:
         m.counters.neuron_updates += op.n
     elif op.kind == GENERATE:
         m.counters.spikes += generate(op, m)
+    elif op.kind == SETTLE:
+        settle_senders(m, op)
     elif op.kind == LEARN:
         note_fired(m, op)
 
@@ -220,7 +233,8 @@ cdef class ClockedEngine:
     """Runs a program. The arrays belong to the caller; `values`, `events` and `counts` change.
 
     A step lasts `dt_ns`; step k begins at `k * dt_ns`. `projections` holds rows, targets, weight
-    and the size of the layer it reaches of each; `rings` holds the counts (depth,), indices and
+    and the size of the layer it reaches of each, `matrices` is how many matrices learn (they
+    are numbered behind the projections); `rings` holds the counts (depth,), indices and
     values (depth, capacity) of each, None for values that are all one.
     """
 
@@ -229,7 +243,7 @@ cdef class ClockedEngine:
                  const int64_t[::1] rows, const int32_t[::1] targets, int32_t[::1] events,
                  const int64_t[::1] starts, int64_t[::1] counts, Port[::1] ports,
                  float[::1] arrived, int32_t[::1] fired, int64_t layers,
-                 list projections, list rings, int64_t dt_ns, uint64_t seed, int64_t threads):
+                 list projections, int64_t matrices, list rings, int64_t dt_ns, uint64_t seed, int64_t threads):
         cdef Machine *m = &self._machine
         cdef int64_t[::1] fired_counts = np.zeros(layers * threads + 1, np.int64)
         cdef int64_t[::1] held_counts = np.zeros(layers * threads + 1, np.int64)
@@ -258,18 +272,18 @@ cdef class ClockedEngine:
         m.arrays.fired_counts = &fired_counts[0]
         m.arrays.held = &held[0]
         m.arrays.held_counts = &held_counts[0]
-        m.dt_ns, m.seed, m.learning = dt_ns, seed, 1
+        m.dt_ns, m.seed = dt_ns, seed
         m.crew.threads, m.crew.machine, m.crew.work = threads, m, run
         self._place_rings(rings)
         self._place_projections(projections)
+        self._place_learners(len(projections) + matrices)
 
     def __dealloc__(self):
         free(self._machine.log)
         free(self._machine.arrays.rings)
         free(self._machine.arrays.synapses)
-        for k in range(self._projection_count):
-            free(self._machine.arrays.learners[k].due)
-            free(self._machine.arrays.learners[k].stdp.history)
+        for k in range(self._learner_count):
+            tear_down(&self._machine.arrays.learners[k])
         free(self._machine.arrays.learners)
 
     def _place_rings(self, list rings):
@@ -296,9 +310,7 @@ cdef class ClockedEngine:
         cdef const int64_t[:, ::1] cuts
         cdef const uint16_t[::1] narrow
         cdef const int32_t[::1] broad
-        self._projection_count = len(projections)
         self._machine.arrays.synapses = <Synapses *>calloc(len(projections) + 1, sizeof(Synapses))
-        self._machine.arrays.learners = <Learner *>calloc(len(projections) + 1, sizeof(Learner))
         for k, (rows_, targets_, weight_, layer) in enumerate(projections):
             s = &self._machine.arrays.synapses[k]
             rows, weight = rows_, weight_
@@ -319,6 +331,10 @@ cdef class ClockedEngine:
                 s.targets32 = &broad[0] if broad.shape[0] else NULL
             self._owners += [rows_, targets_, weight_]
 
+    def _place_learners(self, int64_t count):
+        self._learner_count = count
+        self._machine.arrays.learners = <Learner *>calloc(count + 1, sizeof(Learner))
+
     @property
     def step(self):
         return self._machine.step
@@ -327,82 +343,40 @@ cdef class ClockedEngine:
     def step(self, int64_t step):
         self._machine.step = step
 
-    @property
-    def learning(self):
-        return bool(self._machine.learning)
-
-    @learning.setter
-    def learning(self, bint on):
-        cdef int64_t k
-        for k in range(self._projection_count):
-            if on and not self._machine.learning:
-                self._skip(k)
-            elif self._machine.learning and not on:
-                self.settle(k)
-        self._machine.learning = on
-
-    def learn(self, int64_t k, rule, plus, minus, weight, target, fired, since, trace):
-        """Let projection k learn. The arrays belong to the caller and change.
-
-        `rule` is (up, down, w_min, w_max); plus and minus are the decays by steps apart, float32,
-        0 at their end; weight float32 (synapses,); target (targets,) of TARGET; fired and since
-        int64, trace float32, all (sources,).
-        """
+    def learn(self, int64_t k, edge):
+        """Let number k, a projection or a matrix, learn: an `Edge`, whose arrays change."""
         cdef Learner *l = &self._machine.arrays.learners[k]
-        cdef Synapses *s = &self._machine.arrays.synapses[k]
-        cdef const float[::1] plus_ = plus, minus_ = minus
-        cdef float[::1] weight_ = weight, trace_ = trace
-        cdef Target[::1] target_ = target
-        cdef int64_t[::1] fired_ = fired, since_ = since
-        cdef int64_t[::1] spikes = np.zeros(s.targets, np.int64)
-        l.sources, l.targets = s.sources, s.targets
-        l.targets16, l.targets32 = s.targets16, s.targets32
-        l.weights, l.trace, l.fired, l.since = &weight_[0], &trace_[0], &fired_[0], &since_[0]
-        l.stdp.up, l.stdp.down, l.stdp.w_min, l.stdp.w_max = rule
-        l.stdp.decay_plus, l.stdp.decay_minus = &plus_[0], &minus_[0]
-        l.stdp.window = plus_.shape[0] - 1
-        l.stdp.target, l.stdp.spikes, l.stdp.depth = &target_[0], &spikes[0], 8
-        l.stdp.history = <int64_t *>calloc(s.targets * l.stdp.depth, sizeof(int64_t))
-        if l.stdp.history == NULL:
-            raise MemoryError("no memory for the spikes of the targets")
-        s.weight, s.alike = l.weights, 0
-        self._owners += [plus_, minus_, weight_, trace_, target_, fired_, since_, spikes]
+        set_up(l, edge)
+        if l.targets16 != NULL or l.targets32 != NULL:
+            self._machine.arrays.synapses[k].weight = l.weight32
+            self._machine.arrays.synapses[k].alike = 0
+        self._owners.append(edge)
+
+    def set_learning(self, int64_t k, bint on):
+        """Let number k, a projection, a matrix or an error's rule, learn, or stop it."""
+        cdef Learner *l = &self._machine.arrays.learners[k]
+        if on:
+            begin(l, self._machine.step)
+        else:
+            end(l, self._machine.step)
 
     def settle(self, int64_t k):
-        """Bring the weights of projection k up to date. It changes no future bit."""
+        """Replay for number k what its targets have done. It changes no future bit."""
         cdef Learner *l = &self._machine.arrays.learners[k]
-        if l.weights != NULL and self._machine.learning:
+        if l.active:
             with nogil:
-                settle_all(l, self._machine.arrays.synapses[k].rows, self._machine.step)
+                settle_all(l)
+        skip_to(l, self._machine.step)
 
-    def _skip(self, int64_t k):
-        if self._machine.arrays.learners[k].weights != NULL:
-            skip_to(&self._machine.arrays.learners[k], self._machine.step)
+    def finish(self, int64_t k):
+        """After `settle`: what time alone has done since. The caller puts back what it changes."""
+        finish_all(&self._machine.arrays.learners[k], self._machine.step)
 
-    def latest(self, int64_t k):
-        """The step of the latest spike of each target of projection k, -1 for none."""
-        cdef Stdp *s = &self._machine.arrays.learners[k].stdp
-        cdef int64_t i, targets = self._machine.arrays.learners[k].targets
-        cdef int64_t[::1] steps = np.full(targets, -1, np.int64)
-        for i in range(targets):
-            if s.spikes[i]:
-                steps[i] = s.history[i * s.depth + ((s.spikes[i] - 1) & (s.depth - 1))]
-        return steps.base
-
-    def resume(self, int64_t k, const int64_t[::1] latest):
-        """Go on from the caller's arrays, restored, and the targets' `latest` spikes."""
-        cdef Learner *l = &self._machine.arrays.learners[k]
-        cdef int64_t i, window = l.stdp.window
-        for i in range(l.targets):
-            l.stdp.spikes[i] = latest[i] >= 0
-            l.stdp.history[i * l.stdp.depth] = latest[i]
-        l.due_first = l.due_count = 0
-        fired = np.asarray(<int64_t[:l.sources]>l.fired)
-        for i in np.argsort(fired, kind="stable"):
-            if fired[i] >= 0 and fired[i] + window >= self._machine.step:
-                if l.due_count < l.due_room or widen_due(l):
-                    l.due[l.due_count] = Due(i, fired[i])
-                    l.due_count += 1
+    def resume(self, int64_t k, bint active):
+        """Go on from the arrays of number k as they are, learning or not."""
+        self._machine.arrays.learners[k].active = active
+        if self._machine.arrays.learners[k].kernel != NULL:
+            resume(&self._machine.arrays.learners[k], self._machine.step)
 
     def refresh(self):
         """Take note that the caller has changed the arrays: find again who is held."""

@@ -9,7 +9,7 @@ layer takes up and clears, or the synaptic variables themselves. These two kinds
 
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
 
-from reflexarc.ext.stdp cimport Learner
+from reflexarc.ext.learner cimport Learner
 
 cdef extern from "crew.h":
     enum:
@@ -38,7 +38,8 @@ cdef enum Kind:
     COLLECT       # y += what arrived
     FIRED         # join what the threads found: list y_list and y
     GENERATE      # spikes of a layer of generators
-    LEARN         # note for a projection that learns who fired
+    SETTLE        # bring rows of a matrix that learns up to date before it multiplies
+    LEARN         # note for an edge that learns who fired
     PROJECT       # deliver along a projection          (shared by the threads)
     POPULATION    # one step of a layer                 (shared by the threads)
 
@@ -77,7 +78,7 @@ cdef struct Op:
     int64_t kind
     int64_t variant    # Storage, Reset, Model or Generator; the port of LOG
     int64_t n          # elements of the output
-    int64_t m          # elements of the input; of POPULATION: substeps
+    int64_t m          # elements of the input; of POPULATION: substeps; of LEARN: targets' delay
     int64_t x          # input, in values
     int64_t x_list     # its event list
     int64_t y          # output, in values; of PES: the error
@@ -86,7 +87,7 @@ cdef struct Op:
     int64_t params     # in constants
     int64_t uniform    # whether all neurons share them
     int64_t weights    # in weights32, weights64 or values, by variant
-    int64_t rows       # start of each source's row, in rows
+    int64_t rows       # start of each source's row, in rows; of LEARN: ring of the targets
     int64_t targets    # target of each weight, or delay of each element, in targets
     int64_t arrived    # the sums of a layer's receptors, in arrived
     int64_t layer      # number of a layer that fires in stretches
@@ -94,7 +95,7 @@ cdef struct Op:
     int64_t wait       # steps that each is still held, in values
     int64_t ring       # number of a source's ring
     int64_t lag        # how many steps ago
-    int64_t synapses   # number of the projection
+    int64_t synapses   # number of the projection, or of what learns
 
 # A projection. Rows lie by source; a row ascends by target.
 cdef struct Synapses:
@@ -149,7 +150,7 @@ cdef struct Arrays:
     int64_t *held_counts     # [layer][thread]
     Synapses *synapses
     Ring *rings
-    Learner *learners        # by projection; its `weights` is NULL where it does not learn
+    Learner *learners        # by projection, its `kernel` NULL where it does not learn; then by matrix
 
 cdef struct Counters:
     int64_t synaptic_events
@@ -195,5 +196,4 @@ cdef struct Machine:
     uint64_t seed
     int64_t step         # the next to run
     int64_t until        # where this call ends
-    int64_t learning
     Crew crew

@@ -7,13 +7,12 @@ OP = np.dtype([(name, np.int64) for name in (
     "weights", "rows", "targets", "arrived", "layer", "fired", "wait", "ring", "lag", "synapses",
 )])
 PORT = np.dtype([(name, np.int64) for name in ("at", "list_id", "size", "held", "next", "end")])
-TARGET = np.dtype([("last", np.int32), ("previous", np.int32), ("trace", np.float32)])
 KINDS = {
     "copy": COPY, "add": ADD, "scan": SCAN, "linear": LINEAR, "neurons": NEURONS,
     "delay_read": DELAY_READ, "delay_write": DELAY_WRITE, "log": LOG, "pes": PES,
     "conv": CONV, "scale": SCALE, "threshold": THRESHOLD,
     "record": RECORD, "collect": COLLECT, "fired": FIRED, "generate": GENERATE,
-    "learn": LEARN, "project": PROJECT, "population": POPULATION,
+    "settle": SETTLE, "learn": LEARN, "project": PROJECT, "population": POPULATION,
 }
 STORAGES = {
     "sparse32": SPARSE32, "sparse64": SPARSE64, "dense32": DENSE32, "dense64": DENSE64,

@@ -5,16 +5,17 @@ import numpy as np
 from libc.stdint cimport int32_t, int64_t, uint16_t
 from libc.string cimport memcpy
 
-from reflexarc.ext.populations cimport bound_of
-from reflexarc.ext.program cimport Arrays, Machine, Op, Ring, Synapses
-from reflexarc.ext.stdp cimport (
+from reflexarc.ext.learner cimport (
     Learner,
-    learn,
+    Row,
+    carry,
     note_settled,
     note_source,
-    note_targets,
+    note_target,
     settle_due,
 )
+from reflexarc.ext.populations cimport bound_of
+from reflexarc.ext.program cimport Arrays, Machine, Op, Ring, Synapses
 
 cdef extern from "synapses.h":
     void prefetch(const void *place) noexcept nogil
@@ -59,7 +60,7 @@ cdef void project(Machine *m, const Op *op, int64_t thread) noexcept nogil:
     cdef float *arrived = m.arrays.arrived + op.arrived
     cdef float value = 1.0
     cdef Learner *learner = &m.arrays.learners[op.synapses]
-    cdef bint learns = learner.weights != NULL and m.learning
+    cdef bint learns = learner.active
     if learns:
         settle_due(learner, first, last, m.step)
     if op.lag > m.step:
@@ -74,12 +75,14 @@ cdef void project(Machine *m, const Op *op, int64_t thread) noexcept nogil:
         if k + _AHEAD < count:
             prefetch(first + index[k + _AHEAD])
         if k + 2 < count:
-            fetch_row(s, first[index[k + 2]], last[index[k + 2]])
+            fetch_row(s, learner, first[index[k + 2]], last[index[k + 2]])
         if ring.value != NULL:
             value = ring.value[slot * ring.capacity + k]
         begin, end = first[j], last[j]
         if learns:
-            learn(learner, arrived, j, begin, end, m.step, value)
+            learner.kernel.arrive(learner, Row(j, begin, end), m.step, value, arrived)
+        elif learner.kernel != NULL:
+            carry(learner, Row(j, begin, end), value, arrived)
         else:
             deliver(s, arrived, begin, end - begin, value)
         delivered += s.rows[j + 1] - s.rows[j]
@@ -89,22 +92,73 @@ cdef void project(Machine *m, const Op *op, int64_t thread) noexcept nogil:
             m.counters.weight_updates += delivered
 
 
-cdef void note_fired(Machine *m, const Op *op) noexcept nogil:
-    """Tell a projection that learns which sources reached it and which targets fired."""
+cdef void settle_senders(Machine *m, const Op *op) noexcept nogil:
+    """Before a matrix multiplies: bring the rows of the sources that send now up to date."""
     cdef Learner *l = &m.arrays.learners[op.synapses]
-    cdef const Ring *ring = &m.arrays.rings[op.ring]
-    cdef int64_t k, slot
+    cdef const int32_t *sources = m.arrays.events + m.arrays.starts[op.x_list]
+    cdef int64_t k, j
+    if not l.active:
+        return
+    settle_due(l, l.rows, l.rows + 1, m.step)
+    if l.kernel.settle == NULL:
+        return
+    for k in range(m.arrays.counts[op.x_list]):
+        j = sources[k]
+        if l.fired[j] >= 0 and l.since[j] < l.fired[j] + l.window:
+            l.kernel.settle(l, Row(j, l.rows[j], l.rows[j + 1]))
+            l.since[j] = max(l.since[j], m.step - 1)
+
+
+cdef void note_fired(Machine *m, const Op *op) noexcept nogil:
+    """Tell an edge that learns which sources reached it and which targets fired."""
+    cdef Learner *l = &m.arrays.learners[op.synapses]
     note_settled(l, m.step)
-    if op.lag <= m.step:
-        slot = (m.step - op.lag) % ring.depth
-        for k in range(ring.counts[slot]):
-            note_source(l, ring.index[slot * ring.capacity + k], m.step)
-    note_targets(l, m.arrays.events + m.arrays.starts[op.x_list], m.arrays.counts[op.x_list],
-                 m.step)
+    if op.ring < 0:
+        note_senders(m, op, l)
+    elif op.lag <= m.step:
+        note_arrivals(m, &m.arrays.rings[op.ring], op.lag, l)
+    note_targets(m, op, l)
+    if l.kernel.step != NULL:
+        l.kernel.step(l, m.step)
     m.exhausted |= l.exhausted
 
 
-cdef inline void fetch_row(const Synapses *s, int64_t begin, int64_t end) noexcept nogil:
+cdef void note_senders(Machine *m, const Op *op, Learner *l) noexcept nogil:
+    """Of a matrix, whose product has been delivered."""
+    cdef const int32_t *sources = m.arrays.events + m.arrays.starts[op.x_list]
+    cdef int64_t k, j
+    for k in range(m.arrays.counts[op.x_list]):
+        j = sources[k]
+        if l.active and l.kernel.arrive != NULL:
+            l.kernel.arrive(l, Row(j, l.rows[j], l.rows[j + 1]), m.step, 1.0, NULL)
+            m.counters.weight_updates += l.rows[j + 1] - l.rows[j]
+        note_source(l, j, m.step)
+
+
+cdef void note_arrivals(Machine *m, const Ring *ring, int64_t lag, Learner *l) noexcept nogil:
+    """Of a projection, whose rows have learnt while they delivered."""
+    cdef int64_t k, slot = (m.step - lag) % ring.depth
+    for k in range(ring.counts[slot]):
+        note_source(l, ring.index[slot * ring.capacity + k], m.step)
+
+
+cdef void note_targets(Machine *m, const Op *op, Learner *l) noexcept nogil:
+    """Those that fire now or, with a dendritic delay, whose spikes get to the synapses now."""
+    cdef const int32_t *fired = m.arrays.events + m.arrays.starts[op.y_list]
+    cdef int64_t k, count = m.arrays.counts[op.y_list], slot
+    cdef const Ring *ring
+    if op.m > 0:
+        ring = &m.arrays.rings[op.rows]
+        slot = (m.step - op.m) % ring.depth
+        fired = ring.index + slot * ring.capacity
+        count = ring.counts[slot] if op.m <= m.step else 0
+    for k in range(count):
+        note_target(l, fired[k], m.step)
+
+
+cdef inline void fetch_row(
+    const Synapses *s, const Learner *l, int64_t begin, int64_t end
+) noexcept nogil:
     """Have a row at hand when its turn comes, or as much of it as fits beside the rest."""
     cdef int64_t k
     end = min(end, begin + _FETCHED)
@@ -114,7 +168,10 @@ cdef inline void fetch_row(const Synapses *s, int64_t begin, int64_t end) noexce
     else:
         for k in range(begin, end, 16):
             prefetch(s.targets32 + k)
-    if not s.alike:
+    if l.weight64 != NULL:
+        for k in range(begin, end, 8):
+            prefetch(l.weight64 + k)
+    elif not s.alike:
         for k in range(begin, end, 16):
             prefetch(s.weight + k)
 

@@ -12,6 +12,7 @@ All that is random comes from the seed and the order of the calls, and from noth
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, prod
 from typing import Any, TypeAlias, get_args
@@ -24,6 +25,7 @@ from reflexarc.runtime.connectivity import Conduction, Pattern, Span, Synapses, 
 from reflexarc.runtime.dialect import named
 from reflexarc.runtime.distribution import Distribution
 from reflexarc.runtime.errors import ConfigError
+from reflexarc.runtime.learning import misfit_of
 from reflexarc.runtime.network import (
     GENERATORS,
     RECEPTORS,
@@ -42,7 +44,6 @@ from reflexarc.runtime.neurons import NeuronModel, Value, misfit
 from reflexarc.runtime.nirnode import MAX_ELEMENTS
 from reflexarc.runtime.parting import SIGNED, Part, grouped, parted
 from reflexarc.runtime.plasticity import Rule
-from reflexarc.runtime.sidecar import place_of
 
 Delays: TypeAlias = float | Distribution | Conduction
 
@@ -94,7 +95,7 @@ class Builder:
         self._edges: list[tuple[str, str]] = []
         self._at: dict[str, FloatArray] = {}
         self._initial_v: dict[str, FloatArray] = {}
-        self._plasticity: dict[str, Rule] = {}
+        self._plasticity: dict[str, Rule | tuple[Rule, ...]] = {}
 
     def input(
         self, name: str, shape: int | tuple[int, ...], *, positions: npt.ArrayLike | None = None
@@ -156,7 +157,7 @@ class Builder:
         *,
         delay_s: float = 0.0,
         name: str | None = None,
-        plasticity: Rule | None = None,
+        plasticity: Rule | Sequence[Rule] | None = None,
     ) -> str:
         """Join two nodes by a matrix, NIR's Linear or Affine: y = weight x + bias.
 
@@ -168,7 +169,7 @@ class Builder:
             bias: shape (targets,).
             delay_s: put a Delay behind it.
             name: of the node (default: SOURCE_to_TARGET).
-            plasticity: a rule that changes the weights.
+            plasticity: a rule that changes the weights, or several that stack.
 
         Returns:
             The name of the node.
@@ -197,7 +198,7 @@ class Builder:
             self._edges.append((name, last))
         self._edges.append((last, target.name))
         if plasticity is not None:
-            self._plasticity[name] = plasticity
+            self._plasticity[name] = _stacked(plasticity)
         return name
 
     def project(
@@ -211,7 +212,7 @@ class Builder:
         delay_step_s: float | None = None,
         receptor: str | None = None,
         name: str | None = None,
-        plasticity: Rule | None = None,
+        plasticity: Rule | Sequence[Rule] | None = None,
     ) -> tuple[str, ...]:
         """Join the spikes of one node to the neurons of another by sparse synapses.
 
@@ -226,7 +227,7 @@ class Builder:
                 has two for excitation and inhibition, by the sign of the weights. A conductance
                 (CondLIF) then is the weight without its sign.
             name: of the node (default: SOURCE_to_TARGET).
-            plasticity: a rule that changes the weights.
+            plasticity: a rule that changes the weights, or several that stack.
 
         Returns:
             The names of the nodes it took: one for each delay and, where weights of both signs
@@ -251,7 +252,7 @@ class Builder:
         for each in names:
             self._edges += [(source.name, each), (each, target.name)]
             if plasticity is not None:
-                self._plasticity[each] = plasticity
+                self._plasticity[each] = _stacked(plasticity)
         return tuple(names)
 
     def build(
@@ -284,17 +285,11 @@ class Builder:
         )
 
     def _check_rules(self) -> None:
-        sizes = {node.name: node.size for node in self._nodes.values()}
-        for name, rule in self._plasticity.items():
-            node = self._nodes[name]
-            if not (isinstance(node, Linear | Projection) and isinstance(node, place_of(rule))):
-                raise ConfigError(
-                    f"node '{name}', plasticity: the rule {rule.rule} is for a "
-                    f"{place_of(rule).__name__}"
-                )
-            wrong = rule.misfit(node.weight, sizes)
-            if wrong:
-                raise ConfigError(f"node '{name}', plasticity, {wrong[0]}: {wrong[1]}")
+        for name, said in self._plasticity.items():
+            misfit = misfit_of(self._nodes, name, said if isinstance(said, tuple) else (said,))
+            if misfit:
+                keys = "".join(f", {key}" for key in misfit[0])
+                raise ConfigError(f"node '{name}', plasticity{keys}: {misfit[1]}")
 
     # Nodes.
 
@@ -461,6 +456,10 @@ class Builder:
             )
         )
         return name
+
+
+def _stacked(plasticity: Rule | Sequence[Rule]) -> Rule | tuple[Rule, ...]:
+    return plasticity if isinstance(plasticity, Rule) else tuple(plasticity)
 
 
 def _narrowed(targets: npt.NDArray[np.int32], size: int) -> Array:

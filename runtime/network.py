@@ -254,7 +254,8 @@ class Network:
         spike_area: charge of the Dirac that one spike delivers in exact mode.
         mode, dialect, dt_s: how to run it unless the caller says otherwise.
         initial_v: first voltage by layer name, shape (size,); where absent the dialect decides.
-        plasticity: learning rule by name of the Linear node whose weights it changes.
+        plasticity: learning rule, or several that stack, by name of the Linear node or Projection
+            whose weights they change.
         seed: of everything random in it.
     """
 
@@ -266,7 +267,7 @@ class Network:
     dialect: str = "reflexarc"
     dt_s: float | None = None
     initial_v: Mapping[str, FloatArray] = field(default_factory=dict)
-    plasticity: Mapping[str, Rule] = field(default_factory=dict)
+    plasticity: Mapping[str, Rule | tuple[Rule, ...]] = field(default_factory=dict)
     seed: int = 0
 
     def inputs(self) -> list[Input]:
@@ -276,6 +277,11 @@ class Network:
     def outputs(self) -> list[Output]:
         """The output ports, in the order of the file."""
         return [node for node in self.nodes.values() if isinstance(node, Output)]
+
+    def rules(self, name: str) -> tuple[Rule, ...]:
+        """The learning rules of a node."""
+        rules = self.plasticity.get(name, ())
+        return rules if isinstance(rules, tuple) else (rules,)
 
     def is_spiking(self, name: str) -> bool:
         """Whether spikes (rather than graded values) leave the node `name`.

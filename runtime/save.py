@@ -17,6 +17,7 @@ from reflexarc.runtime.config import dump_yaml
 from reflexarc.runtime.errors import ConfigError, UnsupportedError
 from reflexarc.runtime.files import replacing
 from reflexarc.runtime.network import Delay, Linear, Network, Neurons, Node, Projection
+from reflexarc.runtime.plasticity import Rule
 
 #: A projection that has more pairs than this is not written as a matrix.
 LARGEST_MATRIX = 2**22
@@ -54,8 +55,8 @@ def save(network: Network, path: str | Path) -> None:
 
 def _in_words_of_nir(network: Network, path: Path) -> Network:
     """The same network without any Projection."""
-    for name, rule in network.plasticity.items():
-        _refuse(path, name, f"no rule '{rule.rule}'")
+    for name in network.plasticity:
+        _refuse(path, name, f"no rule '{network.rules(name)[0].rule}'")
     for name in network.initial_v:
         _refuse(path, name, "no initial_v")
     nodes: dict[str, Node] = {}
@@ -145,13 +146,20 @@ def _sidecar(network: Network, graph: str, arrays: str | None) -> dict[str, Any]
         "dt_s": None if network.dt_s is None else float(network.dt_s),
         "seed": network.seed or None,
         "initial_v": {name: _told_here(values) for name, values in network.initial_v.items()},
-        "plasticity": {name: rule.model_dump() for name, rule in network.plasticity.items()},
+        "plasticity": {name: _rules(said) for name, said in network.plasticity.items()},
         "refractory": {name: told(values) for name, values in _refractory(network).items()},
         "nodes": {node.name: entry_of(node) for node in beyond},
         "order": list(network.nodes) if beyond else None,
         "edges": [list(edge) for edge in network.edges] if beyond else None,
     }
     return {key: value for key, value in said.items() if value not in (None, {})}
+
+
+def _rules(said: Rule | tuple[Rule, ...]) -> Any:
+    """The keys of one rule, or a list of them."""
+    if isinstance(said, tuple):
+        return [_rules(rule) for rule in said]
+    return said.model_dump(exclude_defaults=True) | {"rule": said.rule}
 
 
 def _refractory(network: Network) -> dict[str, Array]:

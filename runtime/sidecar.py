@@ -17,19 +17,18 @@ from reflexarc.runtime.beyond import Entry, Told, check_edges, node_of, values_o
 from reflexarc.runtime.config import Document, Strict, read_yaml
 from reflexarc.runtime.dialect import named
 from reflexarc.runtime.errors import ConfigError, UnsupportedError
+from reflexarc.runtime.learning import misfit_of
 from reflexarc.runtime.network import (
     Delay,
     FloatArray,
-    Linear,
     Mode,
     Network,
     Neurons,
     Node,
-    Projection,
 )
 from reflexarc.runtime.neurons import misfit
 from reflexarc.runtime.nirgraph import warn_of_loose_ends
-from reflexarc.runtime.plasticity import PairStdp, Rule
+from reflexarc.runtime.plasticity import Rule, own_rules
 
 _SECONDS: Mapping[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 
@@ -44,7 +43,8 @@ class Sidecar(Strict):
         mode, dialect, dt_s: how to run it unless the caller says otherwise.
         seed: of everything random in it.
         initial_v: first voltage by layer: one number, one for each neuron, or `array`.
-        plasticity: learning rule by name of the Linear or Affine node, or of the projection.
+        plasticity: learning rule, or a list of rules that stack, by name of the Linear or Affine
+            node, or of the projection; a rule's keys are those of its class.
         refractory: seconds that v is held after a spike, by layer of a kind that NIR has: one
             number, or `array`.
         nodes: what NIR has no word for, in seconds whatever the time_unit; see `beyond`.
@@ -60,7 +60,7 @@ class Sidecar(Strict):
     dt_s: float | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0, lt=2**64)
     initial_v: dict[str, Told | list[float]] = Field(default_factory=dict)
-    plasticity: dict[str, Rule] = Field(default_factory=dict)
+    plasticity: dict[str, dict[str, Any] | list[dict[str, Any]]] = Field(default_factory=dict)
     refractory: dict[str, Told] = Field(default_factory=dict)
     nodes: dict[str, Entry] = Field(default_factory=dict)
     order: list[str] | None = None
@@ -165,8 +165,9 @@ def _attach(
         named(sidecar.dialect)
     except UnsupportedError as error:
         raise UnsupportedError(f"{document.where(('dialect',))}: {error}") from None
-    for name, rule in sidecar.plasticity.items():
-        _check_rule(network, name, rule, document)
+    plasticity = {
+        name: _rules(network, name, said, document) for name, said in sidecar.plasticity.items()
+    }
     unit_s = _SECONDS[sidecar.time_unit]
     nodes = {
         name: node if name in sidecar.nodes else _in_seconds(node, unit_s)
@@ -184,26 +185,33 @@ def _attach(
             name: _voltages(network, name, said, arrays, document)
             for name, said in sidecar.initial_v.items()
         },
-        plasticity=sidecar.plasticity,
+        plasticity=plasticity,
     )
     warn_of_loose_ends(attached)
     return attached
 
 
-def _check_rule(network: Network, name: str, rule: Rule, document: Document) -> None:
-    node, kind = network.nodes.get(name), place_of(rule)
-    if not isinstance(node, kind):
-        there = ", ".join(n.name for n in network.nodes.values() if isinstance(n, kind))
-        what = "projection" if kind is Projection else "Linear or Affine node"
-        document.fail(("plasticity", name), f"no {what} of that name; there are: {there or 'none'}")
-    misfit = rule.misfit(node.weight, {n.name: n.size for n in network.nodes.values()})
+def _rules(network: Network, name: str, said: Any, document: Document) -> Rule | tuple[Rule, ...]:
+    """The rules declared for a node, which they fit."""
+    path: tuple[str | int, ...] = ("plasticity", name)
+    if isinstance(said, list):
+        rules = [_rule(rule, (*path, k), document) for k, rule in enumerate(said)]
+    else:
+        rules = [_rule(said, path, document)]
+    if not rules:
+        document.fail(path, "no rule; remove the key")
+    misfit = misfit_of(network.nodes, name, rules)
     if misfit:
-        document.fail(("plasticity", name, misfit[0]), misfit[1])
+        document.fail((*path, *misfit[0]), misfit[1])
+    return tuple(rules) if isinstance(said, list) else rules[0]
 
 
-def place_of(rule: Rule) -> type[Linear] | type[Projection]:
-    """The kind of node whose weights `rule` changes."""
-    return Projection if isinstance(rule, PairStdp) else Linear
+def _rule(said: Mapping[str, Any], path: tuple[str | int, ...], document: Document) -> Rule:
+    known = own_rules()
+    if said.get("rule") not in known:
+        what = f"'{said['rule']}' is not known" if "rule" in said else "required key is missing"
+        document.fail((*path, "rule"), f"{what}; there are: {', '.join(sorted(known))}")
+    return document.validate(known[said["rule"]], path)
 
 
 def _with_refractory(

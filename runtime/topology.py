@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from reflexarc.runtime.network import GENERATORS, Input, Network, Neurons, Output
-from reflexarc.runtime.plasticity import Pes
 
 
 def evaluation_order(network: Network, holding: Collection[str] = ()) -> list[str]:
@@ -77,7 +76,9 @@ def loose_ends(network: Network) -> Iterator[tuple[str, list[str]]]:
     """
     fed = {after for _, after in network.edges}
     heard = {before for before, _ in network.edges}
-    heard.update(rule.modulator for rule in network.plasticity.values() if isinstance(rule, Pes))
+    for edge in network.plasticity:
+        for rule in network.rules(edge):
+            heard.update(rule.modulators)
     for name, node in network.nodes.items():
         takes_nothing = isinstance(node, Neurons) and node.kind in GENERATORS
         missing = []

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
         Poisson,
         Regular,
     )
-    from reflexarc.runtime.plasticity import PairStdp, Pes
+    from reflexarc.runtime.plasticity import PairStdp, Pes, Rule, TripletStdp
     from reflexarc.runtime.save import save
     from reflexarc.runtime.sidecar import load
     from reflexarc.runtime.simulate import simulate
@@ -101,9 +101,11 @@ _HOME = {
     "Probability": "connectivity",
     "ReflexarcError": "errors",
     "Regular": "neurons",
+    "Rule": "plasticity",
     "Run": "drive",
     "Spikes": "drive",
     "StepCurrent": "drive",
+    "TripletStdp": "plasticity",
     "Uniform": "distribution",
     "UnsupportedError": "errors",
     "load": "sidecar",
@@ -152,9 +154,11 @@ __all__ = [
     "Probability",
     "ReflexarcError",
     "Regular",
+    "Rule",
     "Run",
     "Spikes",
     "StepCurrent",
+    "TripletStdp",
     "Uniform",
     "UnsupportedError",
     "__version__",

@@ -22,9 +22,9 @@ from reflexarc.runtime.backends.base import (
     Program,
     State,
 )
-from reflexarc.runtime.backends.lowered import Ring
+from reflexarc.runtime.backends.learner import Edge, Learner, Synapses
+from reflexarc.runtime.backends.lowered import Learning, Ring
 from reflexarc.runtime.backends.lowering import lower
-from reflexarc.runtime.backends.stdp import PairLearner
 from reflexarc.runtime.batch import SPIKE, Array
 from reflexarc.runtime.dialect import DIALECTS, Dialect, named
 from reflexarc.runtime.drive import Run, Spikes
@@ -37,7 +37,7 @@ from reflexarc.runtime.network import (
     Projection,
 )
 from reflexarc.runtime.nirnode import TYPES
-from reflexarc.runtime.plasticity import PairStdp
+from reflexarc.runtime.plasticity import KernelRule, own_rules
 
 #: Engine time is bounded by this many steps a call, so that a long run can be interrupted.
 _MOST_STEPS = 1_000
@@ -55,7 +55,7 @@ class ClockedBackend(Backend):
         return Capabilities(
             mode="clocked",
             nodes=frozenset({*TYPES, "Projection", *OWN_PARAMETERS}),
-            rules=frozenset({"pes", "pair_stdp"}),
+            rules=frozenset(own_rules()),
             dialects=frozenset(DIALECTS),
             graded=True,
         )
@@ -131,18 +131,44 @@ class ClockedProgram(Program):
             np.zeros(lowered.fired + 1, np.int32),
             lowered.layers,
             [_synapse_arrays(wire.projection) for wire in lowered.projections.values()],
+            len(lowered.learning),
             self._rings,
             self.dt_ns,
             network.seed % 2**64,
             threads,
         )
 
-        self._projections = {name: wire.projection for name, wire in lowered.projections.items()}
+        self._learning, self._numbers = True, {n: e.number for n, e in lowered.learning.items()}
+        self._frozen = {name for name, e in lowered.learning.items() if e.rule.frozen}
         self._learners = {
-            name: PairLearner(self._engine, k, node, rule, dt_s)
-            for k, (name, node) in enumerate(self._projections.items())
-            if isinstance(rule := network.plasticity.get(name), PairStdp)
+            name: Learner(self._engine, found.number, self._edge(name, found, found.rule))
+            for name, found in lowered.learning.items()
+            if isinstance(found.rule, KernelRule)
         }
+        self._apply_learning()
+
+    def _edge(self, name: str, found: Learning, rule: KernelRule) -> Edge:
+        """The arrays of an edge that learns by a kernel."""
+        node, layer = self._network.nodes[name], found.layer
+        assert layer is not None
+        if isinstance(node, Projection):
+            synapses = Synapses(rows=node.rows, index=node.targets, targets=node.size)
+            kind = np.float64 if rule.precision == "double" else np.float32
+            weight = np.array(np.broadcast_to(node.weight, node.targets.shape), kind)
+        else:
+            weight = self._values[self._plastic[name]]
+            rows = np.arange(0, weight.size + 1, layer.size)
+            synapses = Synapses(rows=rows, index=None, targets=layer.size)
+        modulator = self._signals[rule.modulators[0]].range if rule.modulators else None
+        return Edge(
+            rule,
+            synapses,
+            weight,
+            self.dt_s,
+            tabled=True,
+            modulator=None if modulator is None else self._values[modulator],
+            voltage=self._values[self._voltages[layer.name]],
+        )
 
     def _port_table(self) -> Array:
         signals = [self._signals[name] for name in self._inputs]
@@ -152,11 +178,32 @@ class ClockedProgram(Program):
     @property
     def learning(self) -> bool:
         """Whether plastic weights change."""
-        return self._engine.learning
+        return self._learning
 
     @learning.setter
     def learning(self, on: bool) -> None:
-        self._engine.learning = on
+        self._learning = on
+        self._apply_learning()
+
+    def freeze(self, edge: str, frozen: bool = True) -> None:
+        """Hold the weights of one edge, or let it learn again.
+
+        Raises:
+            ValueError: it has no rule.
+        """
+        if edge not in self._numbers:
+            known = ", ".join(self._numbers) or "none"
+            raise ValueError(f"edge '{edge}' has no rule; those that learn are: {known}")
+        (self._frozen.add if frozen else self._frozen.discard)(edge)
+        self._apply_learning()
+
+    def _apply_learning(self) -> None:
+        for name, number in self._numbers.items():
+            on = self._learning and name not in self._frozen
+            if name in self._learners:
+                self._learners[name].set_learning(on)
+            else:
+                self._engine.set_learning(number, on)
 
     @property
     def now_ns(self) -> int:
@@ -335,6 +382,9 @@ class ClockedProgram(Program):
         return {
             "network": self._identity.copy(),
             "step": np.array([self._engine.step]),
+            "learning": np.array(
+                [self._learning, *(name not in self._frozen for name in self._numbers)]
+            ),
             "values": self._values.copy(),
             "arrived": self._arrived.copy(),
             "events": self._events.copy(),
@@ -402,8 +452,17 @@ class ClockedProgram(Program):
         self._counts[:] = state["counts"]
         self._remember(state)
         self._engine.refresh()
-        for name, learner in self._learners.items():
-            learner.restore(learnt[name])
+        self._restore_learning(state["learning"], learnt)
+
+    def _restore_learning(self, on: Array, learnt: Mapping[str, State]) -> None:
+        self._learning, frozen = bool(on[0]), ~on[1:]
+        self._frozen = {name for name, held in zip(self._numbers, frozen, strict=True) if held}
+        for name, number in self._numbers.items():
+            active = self._learning and name not in self._frozen
+            if name in self._learners:
+                self._learners[name].restore(learnt[name], active)
+            else:
+                self._engine.resume(number, active)
 
     @cached_property
     def _identity(self) -> Array:
@@ -415,6 +474,8 @@ class ClockedProgram(Program):
             if isinstance(getattr(node, part, None), np.ndarray)
             and not (part == "weight" and name in self._network.plasticity)
         ]
+        for learner in self._learners.values():
+            fixed += [learner.edge.parameter, learner.edge.limits]
         clock = np.array([self.dt_ns, self._network.seed % 2**64], np.uint64)
         return _digest(*self._tables, *fixed, clock)
 
@@ -450,9 +511,10 @@ class ClockedProgram(Program):
 
         Shape (outputs, inputs); of a projection (synapses,), in the order of its rows.
         """
-        if edge in self._learners:
-            return self._learners[edge].weights()
         node = self._network.nodes.get(edge)
+        learnt = self._learners[edge].weights() if edge in self._learners else None
+        if learnt is not None and isinstance(node, Projection):
+            return learnt
         if isinstance(node, Projection):
             return np.array(np.broadcast_to(node.weight, node.targets.shape), np.float64)
         if not isinstance(node, Linear):
@@ -460,7 +522,8 @@ class ClockedProgram(Program):
         if edge not in self._plastic:
             return node.weight.copy()
         outputs, inputs = node.weight.shape
-        return self._values[self._plastic[edge]].reshape(inputs, outputs).T.copy()
+        weight = self._values[self._plastic[edge]] if learnt is None else learnt
+        return weight.reshape(inputs, outputs).T.copy()
 
     def counters(self) -> Counters:
         """Work done so far."""

@@ -10,7 +10,8 @@ import numpy as np
 from reflexarc.ext.program import KINDS, OP
 from reflexarc.runtime.backends.projections import Wire
 from reflexarc.runtime.batch import Array
-from reflexarc.runtime.network import FloatArray
+from reflexarc.runtime.network import FloatArray, Neurons
+from reflexarc.runtime.plasticity import Rule
 
 #: Elements behind each array, as many as MOST_ROWS of ext/neurons.h.
 _PADDING = 16
@@ -65,6 +66,15 @@ class Ring:
     depth: int = 1
 
 
+@dataclass(frozen=True, kw_only=True)
+class Learning:
+    """An edge that learns: its number in the engine, and what its kernel looks at."""
+
+    number: int
+    rule: Rule
+    layer: Neurons | None = None
+
+
 @dataclass(kw_only=True)
 class Lowered:
     """A flat program: operations, arrays, and where each node's values lie."""
@@ -86,6 +96,7 @@ class Lowered:
     signals: dict[str, Signal] = field(default_factory=dict)
     voltages: dict[str, slice] = field(default_factory=dict)
     plastic: dict[str, slice] = field(default_factory=dict)
+    learning: dict[str, Learning] = field(default_factory=dict)
 
     def emit(self, kind: str, **fields: int) -> None:
         """Append an operation; a field not given is absent."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from reflexarc.ext.program import GENERATORS as GENERATE
 from reflexarc.ext.program import MODELS, RESETS, STORAGES
-from reflexarc.runtime.backends.lowered import Lowered, Pool, Signal
+from reflexarc.runtime.backends.lowered import Learning, Lowered, Pool, Signal
 from reflexarc.runtime.backends.populations import (
     Population,
     check_layers,
@@ -23,6 +23,7 @@ from reflexarc.runtime.backends.routes import Routes
 from reflexarc.runtime.batch import Array
 from reflexarc.runtime.dialect import Dialect, Step, discretise
 from reflexarc.runtime.errors import ConfigError, UnsupportedError
+from reflexarc.runtime.learning import misfit_of, target_of
 from reflexarc.runtime.linearmap import bias_of, pool_as_conv, reach
 from reflexarc.runtime.network import (
     GENERATORS,
@@ -44,7 +45,7 @@ from reflexarc.runtime.network import (
     Threshold,
 )
 from reflexarc.runtime.nirgraph import input_size
-from reflexarc.runtime.plasticity import PairStdp, Pes
+from reflexarc.runtime.plasticity import KernelRule, Pes, Rule
 from reflexarc.runtime.topology import evaluation_order, recurrent_onto_one_layer
 
 #: A weight matrix with at least this share of non-zero weights is stored in full rows.
@@ -83,6 +84,7 @@ class _Lowering:
         }
         self.holding = {name for name, steps in self.delay_steps.items() if steps.min() >= 1}
         self.holding |= self.routes.holding
+        self.fed: dict[str, Signal] = {}
         self.steps: dict[str, Step] = {}
         self.rings: dict[str, int] = {}
         self.shared: set[str] = set()
@@ -93,6 +95,7 @@ class _Lowering:
         self._check_rules()
         order = evaluation_order(self.network, self.holding)
         self.routes.settle(order, self._single())
+        self._remember_targets()
         self.shared = self._shared(order)
         for name in order:
             self._place(name)
@@ -106,7 +109,8 @@ class _Lowering:
             if name in self.delay_steps and name in self.holding:
                 self._write_delay(name)
         for name in self.network.plasticity:
-            self._learn(name)
+            for rule in self.network.rules(name):
+                self._learn(name, rule)
         return self.out
 
     def _shared(self, order: list[str]) -> set[str]:
@@ -281,9 +285,13 @@ class _Lowering:
         out = self.out
         by_source = np.ascontiguousarray(node.weight.T)
         op = self._product(node, x, y)
-        if node.name in self.network.plasticity:
+        if node.name in self.out.learning:
             place = out.values.add(by_source)
             out.plastic[node.name] = slice(place, place + by_source.size)
+            self.fed[node.name] = x
+            if isinstance(out.learning[node.name].rule, KernelRule):
+                number = out.learning[node.name].number
+                out.emit("settle", x_list=x.list_id, synapses=number)
             out.emit("linear", **op, variant=STORAGES["plastic"], weights=place)
             return
         bits, pool = self._storage(by_source)
@@ -466,47 +474,87 @@ class _Lowering:
     # Learning.
 
     def _check_rules(self) -> None:
-        sizes = {name: node.size for name, node in self.network.nodes.items()}
-        for name, rule in self.network.plasticity.items():
-            place = f"{self.network.source}: plasticity '{name}'"
-            node = self.network.nodes.get(name)
-            if not isinstance(node, Projection if isinstance(rule, PairStdp) else Linear):
-                kind = "projection" if isinstance(rule, PairStdp) else "Linear or Affine node"
-                raise ConfigError(f"{place}: rule {rule.rule} needs a {kind} of that name")
-            assert isinstance(node, Linear | Projection)
-            misfit = rule.misfit(node.weight, sizes)
-            if misfit:
-                raise ConfigError(f"{place}: {misfit[0]}: {misfit[1]}")
-            if isinstance(rule, PairStdp) and not self.out.projections[name].layer.spiking:
-                layer = self.out.projections[name].layer
-                raise UnsupportedError(
-                    f"{place}: rule {rule.rule} needs spikes of '{layer.name}', which is graded"
-                )
-            if isinstance(rule, Pes) and isinstance(self.network.nodes[rule.modulator], Projection):
+        """Number the edges that learn, projections first."""
+        matrices = len(self.out.projections)
+        for name in self.network.plasticity:
+            for rule in self.network.rules(name):
+                self._check_rule(name, rule)
+                if name in self.out.projections:
+                    number = self.routes.number(name)
+                else:
+                    number, matrices = matrices, matrices + 1
+                layer = target_of(self.network, name)
+                self.out.learning[name] = Learning(number=number, rule=rule, layer=layer)
+
+    def _check_rule(self, name: str, rule: Rule) -> None:
+        place = f"{self.network.source}: plasticity '{name}'"
+        misfit = misfit_of(self.network.nodes, name, self.network.rules(name))
+        if misfit:
+            keys = "".join(f": {key}" for key in misfit[0])
+            raise ConfigError(f"{place}{keys}: {misfit[1]}")
+        graded = [n for n in self._senders(name) if not self.network.is_spiking(n)]
+        if graded:
+            raise UnsupportedError(
+                f"{place}: rule {rule.rule} needs spikes into the edge, and "
+                f"{', '.join(graded)} is graded"
+            )
+        for modulator in rule.modulators:
+            if isinstance(self.network.nodes[modulator], Projection):
                 raise ConfigError(
-                    f"{place}: modulator: '{rule.modulator}' is a projection, which shows no values"
+                    f"{place}: modulator: '{modulator}' is a projection, which shows no values"
                 )
-            if isinstance(rule, Pes) and not all(
-                self.network.is_spiking(source) for source in self.sources[name]
-            ):
+        if isinstance(rule, KernelRule):
+            layer = target_of(self.network, name)
+            if layer is None or not layer.spiking or layer.size != self.network.nodes[name].size:
                 raise UnsupportedError(
-                    f"{place}: rule {rule.rule} needs spikes into the edge, and "
-                    f"{', '.join(self.sources[name])} is graded"
+                    f"{place}: rule {rule.rule} needs an edge that leads to one layer of "
+                    "neurons, which spike"
                 )
 
-    def _learn(self, name: str) -> None:
-        rule, out = self.network.plasticity[name], self.out
-        if isinstance(rule, PairStdp):
-            self.routes.learn(name)
-            return
-        x = self._gather(name)
+    def _senders(self, name: str) -> list[str]:
+        return [before for before, after in self.network.edges if after == name]
+
+    def _remember_targets(self) -> None:
+        """Have the spikes remembered that get to the synapses later."""
+        for found in self.out.learning.values():
+            steps = self._dendritic_steps(found)
+            if steps and found.layer is not None:
+                self.routes.remember(found.layer.name, found.layer.size, steps, self._single())
+
+    def _dendritic_steps(self, found: Learning) -> int:
+        """Steps from a target's spike to what the synapse sees in the arrival's frame of time."""
+        if not isinstance(found.rule, KernelRule):
+            return 0
+        what = f"{self.network.source}: rule {found.rule.rule}: dendritic delays"
+        both_ways = np.array([2.0 * found.rule.dendritic_delay_s])
+        return int(delay_steps(both_ways, self.dt_s, what)[0])
+
+    def _learn(self, name: str, rule: Rule) -> None:
+        if isinstance(rule, KernelRule):
+            self._learn_by_kernel(name)
+        elif isinstance(rule, Pes):
+            self._learn_by_error(name, rule)
+
+    def _learn_by_kernel(self, name: str) -> None:
+        out, found = self.out, self.out.learning[name]
+        assert found.layer is not None
+        steps = self._dendritic_steps(found)
+        targets = out.rings[found.layer.name].number if steps else -1
+        if name in out.projections:
+            senders = self.routes.place(name)
+        else:
+            senders = {"x_list": self.fed[name].list_id, "synapses": found.number}
+        y_list = out.signals[found.layer.name].list_id
+        out.emit("learn", y_list=y_list, m=steps, rows=targets, **senders)
+
+    def _learn_by_error(self, name: str, rule: Pes) -> None:
+        out, x = self.out, self._gather(name)
         decay = exp(-self.dt_s / rule.tau_pre_s)
         constants = [
             decay,
             (1.0 - decay) / self.dt_s,
             rule.learning_rate * self.dt_s,
-            rule.w_min,
-            rule.w_max,
+            *rule.bounds,
         ]
         out.emit(
             "pes",
@@ -517,6 +565,7 @@ class _Lowering:
             state=out.values.add(np.zeros(x.size)),
             params=out.constants.add(constants),
             weights=out.plastic[name].start,
+            synapses=out.learning[name].number,
         )
 
 

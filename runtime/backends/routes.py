@@ -50,11 +50,16 @@ class Routes:
             in_order = position[wire.source] < position[name] < position[wire.layer.name]
             if self._lags[name] == 0 and not in_order and name not in late:
                 self._lags[name] = 1
-            ring = Ring(len(self._out.rings), wire.projection.sources, wire.source not in single)
-            ring = self._out.rings.setdefault(wire.source, ring)
-            ring.depth = max(ring.depth, self._lags[name] + 1)
+            self.remember(wire.source, wire.projection.sources, self._lags[name], single)
             self.make_sums(wire.layer)
         self.early = self._early()
+
+    def remember(self, name: str, size: int, lag: int, single: Collection[str]) -> int:
+        """Have the spikes of a node remembered for `lag` steps; returns the number of its ring."""
+        ring = Ring(len(self._out.rings), size, name not in single)
+        ring = self._out.rings.setdefault(name, ring)
+        ring.depth = max(ring.depth, lag + 1)
+        return ring.number
 
     def make_sums(self, layer: Neurons) -> None:
         """Make room for the sums of a layer's receptors, where there is none yet."""
@@ -79,16 +84,15 @@ class Routes:
         self._out.emit(
             "project",
             arrived=self._arrived[wire.layer.name] + place * wire.layer.size,
-            **self._place(name),
+            **self.place(name),
         )
 
-    def learn(self, name: str) -> None:
-        """Add the operation that tells a projection who fired."""
-        wire = self._wires[name]
-        events = self._out.signals[wire.layer.name].list_id
-        self._out.emit("learn", x_list=events, **self._place(name))
+    def number(self, name: str) -> int:
+        """The number of a projection."""
+        return self._number[name]
 
-    def _place(self, name: str) -> dict[str, int]:
+    def place(self, name: str) -> dict[str, int]:
+        """Where what a projection delivers is found."""
         ring = self._out.rings[self._wires[name].source].number
         return {"ring": ring, "lag": self._lags[name], "synapses": self._number[name]}
 

@@ -158,7 +158,8 @@ def _number(nodes: Sequence[Node]) -> dict[str, int]:
 
 def _check_nodes(network: Network) -> None:
     if network.plasticity:
-        edge, rule = next(iter(network.plasticity.items()))
+        edge = next(iter(network.plasticity))
+        rule = network.rules(edge)[0]
         raise UnsupportedError(
             f"{network.source}: {edge}: the exact backend does not learn yet (rule "
             f"'{rule.rule}'); use the clocked backend"

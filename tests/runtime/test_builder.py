@@ -291,8 +291,21 @@ def test_a_rule_for_each_part_of_a_projection():
     with pytest.raises(ConfigError, match="node 'low', plasticity, w_min: -1 is above the small"):
         net.build()
     net, _, a, _ = two()
-    net.linear(a, a, np.eye(5), plasticity=rule)
-    with pytest.raises(ConfigError, match="the rule pair_stdp is for a Projection"):
+    pes = reflexarc.Pes(modulator="a", learning_rate=1e-3)
+    net.project(a, a, reflexarc.AllToAll(), name="not", plasticity=pes)
+    with pytest.raises(
+        ConfigError, match="plasticity: no Linear or Affine node of that"
+    ):
+        net.build()
+
+
+def test_rules_that_stack_are_of_different_roles():
+    net, _, a, b = two()
+    rule = reflexarc.PairStdp(a_plus=0.1, a_minus=0.1)
+    net.project(a, b, reflexarc.AllToAll(), name="w", plasticity=[rule, rule])
+    with pytest.raises(
+        ConfigError, match="1, rule: pair_stdp changes the weights already"
+    ):
         net.build()
 
 

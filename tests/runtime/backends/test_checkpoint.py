@@ -94,8 +94,8 @@ def test_what_is_restored_is_on_its_way(network: Make, inputs: Drive) -> None:
     assert len(state["ring/value"]) > 0
     assert np.any(state["arrived"] != 0)
     assert np.any(state["counts"] > 0)
-    assert np.any(state["pairs exp/trace"] > 0)
-    assert np.any(state["pairs exp/latest"] >= 0)
+    assert np.any(state["pairs exp/of_source"] > 0)
+    assert np.any(state["pairs exp/target"]["last"] >= 0)
     silent = compiled(network())
     silent.restore({**state, "arrived": np.zeros_like(state["arrived"])})
     program.restore(state)
@@ -203,7 +203,7 @@ def test_learnt_weights_do_not_tell_networks_apart(network: Make, inputs: Drive)
     assert same_state(saved.state(), program.state())
 
 
-def put(value: float, at: int = 0) -> Callable[[Array], Array]:
+def put(value: Any, at: int = 0) -> Callable[[Array], Array]:
     """Another value at one place."""
 
     def change(part: Array) -> Array:
@@ -243,8 +243,10 @@ PARTS = "does not have the parts"
         ("ring/value", lambda part: np.append(part, part[:1]), "do not match their counts"),
         ("pairs exp/fired", put(50), "a spike outside the time before it"),
         ("pairs exp/fired", put(-2), "a spike outside the time before it"),
-        ("pairs delta/latest", put(50), "a spike outside the time before it"),
-        ("pairs delta/latest", put(-(2**40)), "a spike outside the time before it"),
+        ("pairs delta/target", put((50, 3, 0.0, 0.0)), "a spike outside the time before it"),
+        ("pairs delta/target", put((3, -(2**40), 0.0, 0.0)), "a spike outside the time before it"),
+        ("pairs delta/weight", put(np.nan), "a weight outside its bounds"),
+        ("pairs delta/weight", put(-1.0), "a weight outside its bounds"),
         ("pairs exp/since", put(-1), "spikes paired before they were there"),
         ("pairs exp/since", put(2**40), "a spike outside the time before it"),
     ],

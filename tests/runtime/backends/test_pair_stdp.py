@@ -163,7 +163,9 @@ def test_going_on_from_a_state_equals_never_having_stopped() -> None:
         other.restore(state)
         run(other, pre[300:], post[300:], 300)
         assert other.weights("learns").tobytes() == program.weights("learns").tobytes()
-    assert program.state()["learns/trace"].tobytes() == fresh.state()["learns/trace"].tobytes()
+    assert (
+        program.state()["learns/of_source"].tobytes() == fresh.state()["learns/of_source"].tobytes()
+    )
 
 
 def test_the_number_of_threads_changes_no_bit() -> None:

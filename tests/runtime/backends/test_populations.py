@@ -105,7 +105,7 @@ def test_pairs_need_a_layer_that_fires() -> None:
     rule = PairStdp(a_plus=0.1, a_minus=0.1)
     network = replace(network, nodes={**network.nodes, "cells": cells}, plasticity={"wires": rule})
     text = line(UnsupportedError, network)
-    assert "'wires': rule pair_stdp needs spikes of 'cells', which is graded" in text
+    assert "'wires': rule pair_stdp needs an edge that leads to one layer of neurons, which" in text
 
 
 def test_a_projection_is_no_modulator() -> None:

@@ -1,0 +1,156 @@
+"""An edge that learns by a kernel: its arrays, and its part of a state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import TypeAlias
+
+import numpy as np
+
+from reflexarc.ext.clocked import ClockedEngine
+from reflexarc.ext.learner import FINE, MOMENT, TARGET, is_finished, numbers
+from reflexarc.runtime.backends.base import State
+from reflexarc.runtime.batch import Array
+from reflexarc.runtime.network import FloatArray
+from reflexarc.runtime.plasticity import KernelRule
+from reflexarc.runtime.plasticity.rule import WINDOW_TAUS
+
+_Decay: TypeAlias = tuple[int, float, Array | None, Array | None]
+#: Before all time.
+_NEVER = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synapses:
+    """What an edge joins: rows by source, and the target of each synapse (None: a full row)."""
+
+    rows: Array
+    index: Array | None
+    targets: int
+
+    @property
+    def sources(self) -> int:
+        """How many."""
+        return len(self.rows) - 1
+
+
+class Edge:
+    """The arrays of an edge that learns, as `reflexarc.ext.learner` takes them.
+
+    Attributes:
+        weight: float32 or float64, shape (synapses,), in the order of the rows.
+        of_source, of_target, of_synapse, shared: what the rule keeps, one row a number.
+        fired, since: ticks by source; see ext/rule.h.
+        target: TARGET by target; begun: MOMENT, shape (1,).
+        modulator, voltage: views of what others write, or None.
+    """
+
+    def __init__(
+        self,
+        rule: KernelRule,
+        synapses: Synapses,
+        weight: Array,
+        tick_s: float,
+        *,
+        tabled: bool,
+        modulator: FloatArray | None = None,
+        voltage: FloatArray | None = None,
+    ) -> None:
+        sources, targets = synapses.sources, synapses.targets
+        per_source, per_target, per_synapse, shared = numbers(rule.kernel)
+        self.kernel, self.tick_s = rule.kernel, tick_s
+        self.parameter = np.array([*rule.parameters(tick_s), 0.0])
+        self.w_min, self.w_max = rule.w_min, rule.w_max
+        self.sign = -1.0 if rule.sign == "negative" else 1.0
+        self.window = ceil(rule.window_s / tick_s)
+        self.decays = [_decay(tau_s, tick_s, tabled) for tau_s in rule.decays_s]
+        self.rows, self.index = synapses.rows, synapses.index
+        self.sources, self.targets, self.synapses = sources, targets, int(synapses.rows[-1])
+        self.weight = weight
+        self.of_source = np.zeros(per_source * sources + 1)
+        self.of_target = np.zeros(per_target * targets + 1)
+        self.of_synapse = np.zeros(per_synapse * self.synapses + 1)
+        self.shared = np.zeros(shared + 1)
+        self.fired = np.full(sources, _NEVER, np.int64)
+        self.since = np.full(sources, _NEVER, np.int64)
+        self.spikes = np.zeros(targets, np.int64)
+        self.target = np.zeros(targets, TARGET)
+        self.target["last"] = self.target["previous"] = _NEVER
+        self.begun = np.array([(_NEVER, 0.0)], MOMENT)
+        self.modulator, self.voltage = modulator, voltage
+
+    @property
+    def limits(self) -> FloatArray:
+        """What does not change beside `parameter`: bounds, sign and decays."""
+        rates = [rate for _, rate, _, _ in self.decays]
+        return np.array([self.w_min, self.w_max, self.sign, *rates])
+
+    def parts(self) -> dict[str, Array]:
+        """What changes, by name."""
+        names = ("weight", "of_source", "of_target", "of_synapse", "shared", "fired", "since")
+        return {**{name: getattr(self, name) for name in names}, "target": self.target,
+                "begun": self.begun}  # fmt: skip
+
+
+class Learner:
+    """Edge `number` of an engine: what it has learnt and what it needs to go on."""
+
+    def __init__(self, engine: ClockedEngine, number: int, edge: Edge) -> None:
+        self._engine, self._number, self.edge = engine, number, edge
+        self._active = True
+        engine.learn(number, edge)
+
+    def set_learning(self, on: bool) -> None:
+        """Let it learn, or leave its weights as they are."""
+        self._engine.set_learning(self._number, on)
+        self._active = on
+
+    def weights(self) -> FloatArray:
+        """A copy of the weights as they are now, shape (synapses,)."""
+        edge = self.edge
+        self._engine.settle(self._number)
+        if not (self._active and is_finished(edge.kernel)):
+            return edge.weight.astype(np.float64)
+        kept = edge.weight.copy(), edge.of_synapse.copy()
+        self._engine.finish(self._number)
+        now = edge.weight.astype(np.float64)
+        edge.weight[:], edge.of_synapse[:] = kept
+        return now
+
+    def state(self) -> State:
+        """A copy of everything that decides the future, by part."""
+        self._engine.settle(self._number)
+        return {name: part.copy() for name, part in self.edge.parts().items()}
+
+    def check(self, state: State, step: int) -> None:
+        """Refuse a state taken before `step` whose spikes cannot be. Raises ValueError."""
+        fired, since, target = (state[part] for part in ("fired", "since", "target"))
+        times = (fired, since, target["last"], target["previous"], state["begun"]["at"] - 1)
+        if any(np.any((at < _NEVER) | (at >= step)) for at in times[:2]) or any(
+            np.any((at < _NEVER - 1) | (at >= step)) for at in times[2:]
+        ):
+            raise ValueError("the state is damaged: a spike outside the time before it")
+        strengths = self.edge.sign * state["weight"]
+        if not np.all((strengths >= self.edge.w_min) & (strengths <= self.edge.w_max)):
+            raise ValueError("the state is damaged: a weight outside its bounds")
+        if np.any(since < fired - 1):
+            raise ValueError("the state is damaged: spikes paired before they were there")
+
+    def restore(self, state: State, active: bool) -> None:
+        """Go on from `state`, whose parts have been checked to be of this learner's shapes."""
+        for name, part in self.edge.parts().items():
+            part[:] = state[name]
+        self._engine.resume(self._number, active)
+        self._active = active
+
+
+def _decay(
+    tau_s: float, tick_s: float, tabled: bool
+) -> tuple[int, float, Array | None, Array | None]:
+    """Window in ticks, rate by tick, coarse and fine table; see ext/rule.h."""
+    window, rate = ceil(WINDOW_TAUS * tau_s / tick_s), tick_s / tau_s
+    if not tabled:
+        return window, rate, None, None
+    coarse = np.exp(-rate * FINE * np.arange(window // FINE + 1))
+    return window, rate, coarse, np.exp(-rate * np.arange(FINE))
