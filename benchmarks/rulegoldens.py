@@ -42,8 +42,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import nengo
 import nest
 import numpy as np
+from rulegoldens_nengo import nengo_rules
 
 STEP_MS = 0.1
 GOLDEN = ([20.0, 60.0, 100.0, 200.0], [30.0, 55.0, 110.0])
@@ -364,12 +366,12 @@ def inhibitories() -> list[dict[str, Any]]:
 
 def main() -> None:
     """Run all of it and write one JSON file."""
-    made = (pairs, triplets, rewards, short_terms, inhibitories)
+    made = (pairs, triplets, rewards, short_terms, inhibitories, nengo_rules)
     entries = [entry for make in made for entry in make()]
     for entry in entries:
         found = entry.get("weights", entry.get("factors"))
-        print(f"{entry['name']:44} {len(found):3} numbers, last {found[-1]!r}")
-    versions = {"nest": nest.__version__}
+        print(f"{entry['name']:44} {len(found):3} weights, last {np.ravel(found)[-1]!r}")
+    versions = {"nest": nest.__version__, "nengo": nengo.__version__}
     text = json.dumps({**versions, "entries": entries})
     Path(sys.argv[1]).write_text(text.replace('}, {"name"', '},\n {"name"') + "\n")
 

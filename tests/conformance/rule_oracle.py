@@ -188,3 +188,66 @@ def vogels(seen, w, *, learning_rate, tau_s, alpha, w_min, w_max):
             y.spike(t)
         weights.append(w)
     return np.array([t for t, _ in seen]), np.array(weights)
+
+
+def rasters(trains, steps):
+    """Spikes as 0 and 1, (steps, neurons), from the steps (1 is the first) of each neuron."""
+    raster = np.zeros((steps, len(trains)))
+    for neuron, fired in enumerate(trains):
+        raster[np.array(fired, int) - 1, neuron] = 1.0
+    return raster
+
+
+def filtered(raster, tau_s, dt_s):
+    """The activity in each step: its spikes and those before, each 1 / dt, through a low-pass."""
+    keep, value, read = math.exp(-dt_s / tau_s), np.zeros(raster.shape[1]), []
+    for fired in raster:
+        value = keep * value + (1.0 - keep) / dt_s * fired
+        read.append(value)
+    return np.array(read)
+
+
+def stepped(w, change, steps):
+    """The weights in force in each step, `change(n, w)` being the one that step n computes."""
+    w, taken = np.array(w, float), []
+    for n in range(steps):
+        taken.append(w)
+        w = w + change(n, w)
+    return np.array(taken)
+
+
+def oja(pre, post, w, dt_s, *, learning_rate, beta, tau_pre_s, tau_post_s):
+    """Oja (1982); rasters (steps, neurons), weights (post, pre)."""
+    a, b = filtered(pre, tau_pre_s, dt_s), filtered(post, tau_post_s, dt_s)
+
+    def change(n, w):
+        return learning_rate * dt_s * (np.outer(b[n], a[n]) - beta * b[n][:, None] ** 2 * w)
+
+    return stepped(w, change, len(pre))
+
+
+def bcm(pre, post, w, dt_s, *, learning_rate, tau_pre_s, tau_post_s, tau_theta_s):
+    """Bienenstock, Cooper & Munro (1982): theta follows the postsynaptic activity."""
+    a, b = filtered(pre, tau_pre_s, dt_s), filtered(post, tau_post_s, dt_s)
+    theta = filtered(post, tau_theta_s, dt_s)
+
+    def change(n, w):
+        return learning_rate * dt_s * np.outer(b[n] * (b[n] - theta[n]), a[n])
+
+    return stepped(w, change, len(pre))
+
+
+def pes(pre, error, w, dt_s, *, learning_rate, tau_pre_s):
+    """Prescribed error sensitivity (MacNeil & Eliasmith 2011); error (steps, outputs)."""
+    a, rate = filtered(pre, tau_pre_s, dt_s), learning_rate * dt_s / pre.shape[1]
+    return stepped(w, lambda n, w: -rate * np.outer(error[n], a[n]), len(pre))
+
+
+def voja(post, decoded, w, dt_s, *, learning_rate, tau_post_s, scale):
+    """Vector Oja (Voelker et al. 2014); w are the scaled encoders, (neurons, dimensions)."""
+    b, scale = filtered(post, tau_post_s, dt_s), np.array(scale)[:, None]
+
+    def change(n, w):
+        return learning_rate * dt_s * b[n][:, None] * (scale * decoded[n] - w)
+
+    return stepped(w, change, len(post))

@@ -78,6 +78,22 @@ def test_short_term(entry):
     assert factors == pytest.approx(entry["factors"], rel=1e-12, abs=0)
 
 
+@entries_of("oja", "bcm", "pes", "voja")
+def test_the_rules_of_nengo(entry):
+    trains = {
+        side: oracle.rasters(entry[f"{side}_steps"], entry["steps"])
+        for side in ("pre", "post")
+        if f"{side}_steps" in entry
+    }
+    signals = [np.array(entry[name]) for name in ("error", "decoded") if name in entry]
+    rule = getattr(oracle, entry["rule"])
+    w = rule(*trains.values(), *signals, entry["weight"], entry["dt_s"], **entry["parameters"])
+    found, expected = w[np.array(entry["read_steps"]) - 1], np.array(entry["weights"])
+    # It learns, and rounding is all that is left.
+    assert np.abs(expected[-1] - expected[0]).max() > 0.1 * np.abs(expected[0]).max()
+    assert found == pytest.approx(expected, rel=1e-11, abs=1e-11 * np.abs(expected).max())
+
+
 def test_the_published_triplet_parameters_are_those_that_nest_ran():
     for entry in ENTRIES:
         if "published" in entry:
