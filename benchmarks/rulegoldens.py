@@ -45,9 +45,10 @@ from typing import Any
 import nengo
 import nest
 import numpy as np
+from rulegoldens_clopath import clopaths
 from rulegoldens_nengo import nengo_rules
+from rulegoldens_nest import STEP_MS, parrot, reset, seconds
 
-STEP_MS = 0.1
 GOLDEN = ([20.0, 60.0, 100.0, 200.0], [30.0, 55.0, 110.0])
 
 
@@ -62,21 +63,6 @@ def poisson(
     pre = np.concatenate([[50], pre, [steps + 200]])
     post = post[~np.isin(post + round(delay_ms / STEP_MS), pre)]
     return (pre * STEP_MS).round(1).tolist(), (post * STEP_MS).round(1).tolist()
-
-
-def parrot(times_ms: list[float], **parameters: float) -> Any:
-    """A neuron that fires at `times_ms`."""
-    sent = [round(t - STEP_MS, 1) for t in times_ms]
-    source = nest.Create("spike_generator", params={"spike_times": sent})
-    neuron = nest.Create("parrot_neuron", params=parameters)
-    nest.Connect(source, neuron, syn_spec={"delay": STEP_MS})
-    return neuron
-
-
-def reset() -> None:
-    nest.ResetKernel()
-    nest.verbosity = nest.VerbosityLevel.ERROR
-    nest.resolution = STEP_MS
 
 
 def carried(
@@ -97,10 +83,6 @@ def carried(
     nest.Connect(source, target, syn_spec=spec)
     nest.Simulate(pre_ms[-1] + 50)
     return [float(w) for w in recorder.get("events", "weights")]
-
-
-def seconds(times_ms: list[float]) -> list[float]:
-    return [round(t * 1e-3, 7) for t in times_ms]
 
 
 def train(pre_ms: list[float], post_ms: list[float], delay_ms: float) -> dict[str, Any]:
@@ -366,7 +348,7 @@ def inhibitories() -> list[dict[str, Any]]:
 
 def main() -> None:
     """Run all of it and write one JSON file."""
-    made = (pairs, triplets, rewards, short_terms, inhibitories, nengo_rules)
+    made = (pairs, triplets, rewards, short_terms, inhibitories, clopaths, nengo_rules)
     entries = [entry for make in made for entry in make()]
     for entry in entries:
         found = entry.get("weights", entry.get("factors"))

@@ -190,6 +190,38 @@ def vogels(seen, w, *, learning_rate, tau_s, alpha, w_min, w_max):
     return np.array([t for t, _ in seen]), np.array(weights)
 
 
+def clopath(pre_steps, v, u_plus, u_minus, w, dt_s, *, a_ltp, a_ltd, theta_plus, theta_minus,
+            tau_x_s, w_min, w_max):  # fmt: skip
+    """Voltage-based STDP (Clopath et al. 2010), step by step; the weight at each presynaptic spike.
+
+    v, u_plus, u_minus are those at the end of each step, 0 being the first; u_plus and u_minus are
+    already delayed. `pre_steps` says with which step each spike coincides.
+    """
+    x, weights = 0.0, []
+    for n in range(max(pre_steps) + 1):
+        x *= math.exp(-dt_s / tau_x_s)
+        if v[n] > theta_plus and u_plus[n] > theta_minus:
+            change = a_ltp * (v[n] - theta_plus) * (u_plus[n] - theta_minus) * dt_s * x
+            w = min(w + change, w_max)
+        if n in pre_steps:
+            w = max(w - a_ltd * max(u_minus[n] - theta_minus, 0.0), w_min)
+            x += 1 / tau_x_s
+            weights.append(w)
+    return np.array(weights)
+
+
+def voltage_filters(v, dt_s, *, tau_plus_s, tau_minus_s, delay_s, rest):
+    """u_plus and u_minus of `clopath` with v held for each step at what it is at its end."""
+    filters, late = [], round(delay_s / dt_s)
+    for tau_s in (tau_plus_s, tau_minus_s):
+        keep, u, passed = math.exp(-dt_s / tau_s), rest, [rest] * late
+        for value in v:
+            u = keep * u + (1 - keep) * value
+            passed.append(u)
+        filters.append(np.array(passed[: len(v)]))
+    return filters
+
+
 def rasters(trains, steps):
     """Spikes as 0 and 1, (steps, neurons), from the steps (1 is the first) of each neuron."""
     raster = np.zeros((steps, len(trains)))

@@ -2,6 +2,7 @@
 benchmarks/rulegoldens.py; and against what the papers print.
 """
 
+import base64
 import json
 import runpy
 from pathlib import Path
@@ -76,6 +77,41 @@ def test_closed_form_between_events_equals_steps_of_1_us(baseline):
 def test_short_term(entry):
     factors = oracle.short_term(entry["pre_s"], **entry["parameters"])
     assert factors == pytest.approx(entry["factors"], rel=1e-12, abs=0)
+
+
+def met_steps(entry):
+    """The steps, 0 being the first, whose end each presynaptic spike of `entry` meets."""
+    met_s = np.array(entry["pre_s"]) + entry["delay_s"] - 2 * entry["dendritic_delay_s"]
+    return (np.rint(met_s / entry["dt_s"]).astype(int) - 1).tolist()
+
+
+@entries_of("clopath")
+def test_clopath_with_the_voltages_of_nest(entry):
+    met = met_steps(entry)
+    v, u_plus, u_minus = np.full((3, met[-1] + 1), -np.inf)
+    strong = np.array(entry["potentiating_steps"]) - 1
+    v[strong], u_plus[strong], u_minus[met] = entry["v"], entry["u_plus"], entry["u_minus"]
+    w = oracle.clopath(
+        met, v, u_plus, u_minus, entry["weight"], entry["dt_s"], **entry["parameters"]
+    )
+    assert w == pytest.approx(entry["weights"], rel=1e-12, abs=0)
+
+
+def test_clopath_entries_end_where_the_test_of_nest_says():
+    expected = [57.82638722, 72.16730112, 149.43359357, 103.30408341, 124.03640668, 157.02882555]
+    last = np.array([entry["weights"][-1] for entry in ENTRIES if entry["rule"] == "clopath"])
+    assert 1500 * (last - 0.5) / 0.5 + 100 == pytest.approx(expected, rel=1e-7)
+
+
+def test_clopath_with_the_voltage_alone():
+    """Our filters hold v for a step of 0.1 ms; NEST's solve them with it."""
+    entry = next(entry for entry in ENTRIES if "trace" in entry)
+    v = np.frombuffer(base64.b64decode(entry["trace"]), "<f8")
+    filters = oracle.voltage_filters(v, entry["dt_s"], **entry["filters"])
+    met = met_steps(entry)
+    w = oracle.clopath(met, v, *filters, entry["weight"], entry["dt_s"], **entry["parameters"])
+    changes = np.array(entry["weights"]) - entry["weight"]
+    assert w - entry["weight"] == pytest.approx(changes, rel=0.01)
 
 
 @entries_of("oja", "bcm", "pes", "voja")
