@@ -46,6 +46,7 @@ import nengo
 import nest
 import numpy as np
 from rulegoldens_clopath import clopaths
+from rulegoldens_eprop import eprops
 from rulegoldens_nengo import nengo_rules
 from rulegoldens_nest import STEP_MS, parrot, reset, seconds
 
@@ -348,7 +349,7 @@ def inhibitories() -> list[dict[str, Any]]:
 
 def main() -> None:
     """Run all of it and write one JSON file."""
-    made = (pairs, triplets, rewards, short_terms, inhibitories, clopaths, nengo_rules)
+    made = (pairs, triplets, rewards, short_terms, inhibitories, clopaths, eprops, nengo_rules)
     entries = [entry for make in made for entry in make()]
     for entry in entries:
         found = entry.get("weights", entry.get("factors"))

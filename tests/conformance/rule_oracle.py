@@ -222,6 +222,35 @@ def voltage_filters(v, dt_s, *, tau_plus_s, tau_minus_s, delay_s, rest):
     return filters
 
 
+def piecewise_linear(v, threshold, *, height, width):
+    """The surrogate gradient of e-prop: of the voltage before the reset."""
+    return height * np.maximum(0.0, 1.0 - np.abs(v - threshold) / width)
+
+
+def eprop(pre, post, psi, learning_signal, w, dt_s, *, learning_rate, tau_s, kappa, kappa_reg,
+          c_reg, rate_target_hz, beta, tau_threshold_s, w_min, w_max):  # fmt: skip
+    """E-prop (Bellec et al. 2020; Korcsak-Gorzo et al. 2025) of one neuron, LIF with beta = 0.
+
+    pre (steps, synapses) and post (steps,) are 0 or 1, psi and learning_signal (steps,).
+    As in NEST, c_reg is for a rate per ms and the target is per step. Returns the weights after
+    each step, (steps, synapses).
+    """
+    keep, keep_threshold = math.exp(-dt_s / tau_s), math.exp(-dt_s / tau_threshold_s)
+    z_bar, epsilon, e_bar, e_reg = np.zeros((4, pre.shape[1]))
+    w, rate, weights = np.array(w, float), 0.0, []
+    for z, fired, gain, taught in zip(pre, post, psi, learning_signal, strict=True):
+        z_bar = keep * z_bar + z
+        e = gain * (z_bar - beta * epsilon)
+        epsilon = keep_threshold * epsilon + e
+        e_bar = kappa * e_bar + e
+        e_reg = kappa_reg * e_reg + (1 - kappa_reg) * e
+        rate = kappa_reg * rate + (1 - kappa_reg) * fired / (1e3 * dt_s)
+        gradient = taught * e_bar + c_reg * (rate - rate_target_hz * dt_s) * e_reg
+        w = np.clip(w - learning_rate * gradient, w_min, w_max)
+        weights.append(w)
+    return np.array(weights)
+
+
 def rasters(trains, steps):
     """Spikes as 0 and 1, (steps, neurons), from the steps (1 is the first) of each neuron."""
     raster = np.zeros((steps, len(trains)))

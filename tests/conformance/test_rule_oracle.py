@@ -114,6 +114,32 @@ def test_clopath_with_the_voltage_alone():
     assert w - entry["weight"] == pytest.approx(changes, rel=0.01)
 
 
+@entries_of("eprop")
+def test_eprop(entry):
+    steps = entry["steps"]
+    pre = oracle.rasters([[t + 1 for t in fired] for fired in entry["pre_steps"]], steps + 1)
+    post = oracle.rasters([[t + 1 for t in entry["post_steps"]]], steps)[:, 0]
+    signals = [np.array(entry[name]) for name in ("psi", "learning_signal")]
+    w = oracle.eprop(
+        pre[:steps], post, *signals, entry["weight"], entry["dt_s"], **entry["parameters"]
+    )
+    for synapse, fired in enumerate(entry["pre_steps"]):
+        carried = w[np.array(fired) - 2, synapse]
+        assert carried == pytest.approx(entry["weights"][synapse], rel=1e-11, abs=0)
+    assert np.ptp(entry["weights"][0]) > 0.01
+
+
+@entries_of("eprop")
+def test_surrogate_gradient(entry):
+    v, threshold = np.array(entry["v"]), np.array(entry["threshold"])
+    fired, held = entry["post_steps"], np.zeros(len(v), bool)
+    v[fired] += entry["neuron"]["v_threshold"]
+    for t in fired:
+        held[t + 1 : t + entry["neuron"]["refractory_steps"]] = True
+    psi = np.where(held, 0.0, oracle.piecewise_linear(v, threshold, **entry["surrogate"]))
+    assert psi == pytest.approx(entry["psi"], abs=1e-14)
+
+
 @entries_of("oja", "bcm", "pes", "voja")
 def test_the_rules_of_nengo(entry):
     trains = {
