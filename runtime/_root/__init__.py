@@ -54,7 +54,7 @@ if TYPE_CHECKING:
         Poisson,
         Regular,
     )
-    from reflexarc.runtime.plasticity import PairStdp, Pes, Rule, TripletStdp
+    from reflexarc.runtime.plasticity import PairStdp, Pes, Rule, TripletStdp, get_include
     from reflexarc.runtime.save import save
     from reflexarc.runtime.sidecar import load
     from reflexarc.runtime.simulate import simulate
@@ -108,6 +108,7 @@ _HOME = {
     "TripletStdp": "plasticity",
     "Uniform": "distribution",
     "UnsupportedError": "errors",
+    "get_include": "plasticity",
     "load": "sidecar",
     "save": "save",
     "simulate": "simulate",
@@ -162,6 +163,7 @@ __all__ = [
     "Uniform",
     "UnsupportedError",
     "__version__",
+    "get_include",
     "load",
     "save",
     "simulate",
