@@ -70,6 +70,7 @@ cdef extern from "rule.h":
         int64_t depth
         const double *modulator
         int64_t modulators
+        double modulator_rate
         const double *voltage
         int64_t active
         Due *due

@@ -233,6 +233,7 @@ cdef void set_up(Learner *l, object edge):
     if edge.modulator is not None:
         modulator = edge.modulator
         l.modulator, l.modulators = &modulator[0], modulator.shape[0]
+        l.modulator_rate = edge.modulator_rate
     if edge.voltage is not None:
         voltage = edge.voltage
         l.voltage = &voltage[0]

@@ -104,8 +104,10 @@ cdef void settle_senders(Machine *m, const Op *op) noexcept nogil:
         return
     for k in range(m.arrays.counts[op.x_list]):
         j = sources[k]
-        if l.fired[j] >= 0 and l.since[j] < l.fired[j] + l.window:
+        if l.fired[j] >= 0 and max(l.since[j], m.step) < l.fired[j] + l.window:
             l.kernel.settle(l, Row(j, l.rows[j], l.rows[j + 1]))
+            if l.kernel.finish != NULL:
+                l.kernel.finish(l, Row(j, l.rows[j], l.rows[j + 1]), m.step)
             l.since[j] = max(l.since[j], m.step - 1)
 
 

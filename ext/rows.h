@@ -7,7 +7,8 @@
  *   lower(l, s, pre, post, from)     a spike arrives at pre->now
  *
  * and, if FINISHES is defined,
- *   drift(l, s, from, to)            what time alone does; raise and lower call it themselves
+ *   drift(l, s, pre, from, to)       what time alone does; `raise` calls it itself, and by the time
+ *                                    of `lower` it has been done
  *
  * It defines RULE_arrive, RULE_settle and RULE_finish. A Moment's mark is what `spiked` or `mark`
  * returned for it, or for an arrival what `begin` put into pre->mark. */
@@ -22,7 +23,7 @@
 INLINE Source source_of(const Learner *l, int64_t j, int64_t now)
 {
     Source pre = {j, l->fired[j], l->since[j], now, 0.0, 0.0, 0.0, 0.0};
-    if (pre.fired < 0 || pre.since >= pre.fired + l->window)
+    if (pre.fired < 0 || pre.since >= pre.fired + l->window || now >= pre.fired + l->window)
         pre.since = INT64_MAX;
     return pre;
 }
@@ -101,6 +102,9 @@ INLINE void NAME(arrive_row)(
 {
     Source pre = source_of(l, row.source, now);
     const double delivered = l->sign * value;
+#ifdef FINISHES
+    const Moment to = {now, l->kernel->mark ? l->kernel->mark(l, now) : 0.0};
+#endif
     NAME(begin)(l, &pre);
     for (int64_t k = row.begin; k < row.end; k++) {
         const int64_t i = index == 0 ? l->targets16[k]
@@ -108,6 +112,10 @@ INLINE void NAME(arrive_row)(
         const Target post = l->target[i];
         Synapse s = NAME(load)(l, k, wide);
         NAME(catch_up)(l, i, &s, &pre, &post);
+#ifdef FINISHES
+        if (arrived) /* a matrix has been finished before it multiplied */
+            NAME(drift)(l, &s, &pre, latest_event(&pre, &post, *l->begun), to);
+#endif
         if (arrived)
             arrived[i] += (float)(s.w * delivered);
         NAME(lower)(l, &s, &pre, &post, latest_event(&pre, &post, *l->begun));
@@ -156,7 +164,7 @@ static void NAME(finish)(const Learner *l, Row row, int64_t until)
     for (int64_t k = row.begin; k < row.end; k++) {
         const Target post = l->target[target_at(l, row.source, k)];
         Synapse s = NAME(load)(l, k, l->weight64 != NULL);
-        NAME(drift)(l, &s, latest_event(&pre, &post, *l->begun), to);
+        NAME(drift)(l, &s, &pre, latest_event(&pre, &post, *l->begun), to);
         NAME(store)(l, k, &s, l->weight64 != NULL);
     }
 }

@@ -126,6 +126,7 @@ struct Learner {
     int64_t depth;             /* a power of two */
     const double *modulator;   /* values of the node that the rule names, or NULL */
     int64_t modulators;        /* how many */
+    double modulator_rate;     /* 1 / tau by tick at which they decay within a step, or 0 */
     const double *voltage;     /* of the targets, or NULL */
     int64_t active;            /* 0 while the edge is frozen */
     /* The engine's own: sources to be looked after if they stay silent, in a ring. */

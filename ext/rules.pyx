@@ -9,6 +9,8 @@ cdef extern from "pair_stdp.h":
     const Kernel pair_nearest_symmetric
     const Kernel pair_presynaptic_centred
     const Kernel pair_restricted_symmetric
+cdef extern from "reward_stdp.h":
+    const Kernel reward_stdp
 cdef extern from "triplet_stdp.h":
     const Kernel triplet_all_to_all
     const Kernel triplet_nearest
@@ -24,6 +26,7 @@ KERNELS = {
     "pair_stdp/nearest_symmetric": capsule(&pair_nearest_symmetric),
     "pair_stdp/presynaptic_centred": capsule(&pair_presynaptic_centred),
     "pair_stdp/restricted_symmetric": capsule(&pair_restricted_symmetric),
+    "r_stdp": capsule(&reward_stdp),
     "triplet_stdp/all_to_all": capsule(&triplet_all_to_all),
     "triplet_stdp/nearest": capsule(&triplet_nearest),
 }

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
         Poisson,
         Regular,
     )
-    from reflexarc.runtime.plasticity import PairStdp, Pes, Rule, TripletStdp
+    from reflexarc.runtime.plasticity import PairStdp, Pes, RewardStdp, Rule, TripletStdp
     from reflexarc.runtime.save import save
     from reflexarc.runtime.sidecar import load
     from reflexarc.runtime.simulate import simulate
@@ -101,6 +101,7 @@ _HOME = {
     "Probability": "connectivity",
     "ReflexarcError": "errors",
     "Regular": "neurons",
+    "RewardStdp": "plasticity",
     "Rule": "plasticity",
     "Run": "drive",
     "Spikes": "drive",
@@ -154,6 +155,7 @@ __all__ = [
     "Probability",
     "ReflexarcError",
     "Regular",
+    "RewardStdp",
     "Rule",
     "Run",
     "Spikes",

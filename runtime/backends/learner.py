@@ -55,6 +55,7 @@ class Edge:
         *,
         tabled: bool,
         modulator: FloatArray | None = None,
+        modulator_tau_s: float | None = None,
         voltage: FloatArray | None = None,
     ) -> None:
         sources, targets = synapses.sources, synapses.targets
@@ -79,12 +80,13 @@ class Edge:
         self.target["last"] = self.target["previous"] = _NEVER
         self.begun = np.array([(_NEVER, 0.0)], MOMENT)
         self.modulator, self.voltage = modulator, voltage
+        self.modulator_rate = 0.0 if modulator_tau_s is None else tick_s / modulator_tau_s
 
     @property
     def limits(self) -> FloatArray:
         """What does not change beside `parameter`: bounds, sign and decays."""
         rates = [rate for _, rate, _, _ in self.decays]
-        return np.array([self.w_min, self.w_max, self.sign, *rates])
+        return np.array([self.w_min, self.w_max, self.sign, self.modulator_rate, *rates])
 
     def parts(self) -> dict[str, Array]:
         """What changes, by name."""
