@@ -97,9 +97,15 @@ INLINE Synapse NAME(load)(const Learner *l, int64_t k, const int wide)
 
 /* `index`: 0 for 16 bits, 1 for 32, 2 for full rows. */
 INLINE void NAME(arrive_row)(
-    const Learner *restrict l, Row row, int64_t now, float value, float *restrict arrived,
+    const Learner *restrict given, Row row, int64_t now, float value, float *restrict arrived,
     const int index, const int wide)
 {
+    /* A copy that nothing can change stays in registers. */
+    const Learner copy = *given, *const l = &copy;
+    if (arrived) /* this is the clocked engine, which has tables for all decays */
+        for (int n = 0; n < MOST_DECAYS; n++)
+            if (l->decay[n].coarse == NULL)
+                __builtin_unreachable();
     Source pre = source_of(l, row.source, now);
     const double delivered = l->sign * value;
 #ifdef FINISHES
@@ -143,6 +149,12 @@ INLINE void NAME(settle_row)(const Learner *restrict l, Row row, const int index
 
 static void NAME(arrive)(const Learner *l, Row row, int64_t now, float value, float *arrived)
 {
+#define CALL(index, wide) NAME(arrive_row)(l, row, now, value, NULL, index, wide);
+    if (!arrived) {
+        ROW_KINDS(CALL)
+        return;
+    }
+#undef CALL
 #define CALL(index, wide) NAME(arrive_row)(l, row, now, value, arrived, index, wide);
     ROW_KINDS(CALL)
 #undef CALL
