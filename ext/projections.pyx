@@ -9,6 +9,7 @@ from reflexarc.ext.learner cimport (
     Learner,
     Row,
     carry,
+    note_events,
     note_settled,
     note_source,
     note_target,
@@ -120,6 +121,7 @@ cdef void note_fired(Machine *m, const Op *op) noexcept nogil:
     elif op.lag <= m.step:
         note_arrivals(m, &m.arrays.rings[op.ring], op.lag, l)
     note_targets(m, op, l)
+    note_events(l, m.step)
     if l.kernel.step != NULL:
         l.kernel.step(l, m.step)
     m.exhausted |= l.exhausted

@@ -102,7 +102,7 @@ INLINE void reward_drift(
     const Learner *l, Synapse *s, const Source *pre, Moment from, Moment to)
 {
     const int64_t epoch = epoch_of(l, pre->fired);
-    if (s->state[0] == 0.0)
+    if (s->state[0] == 0.0 || pre->third == 0.0)
         return;
     if (epoch_of(l, from.at) == epoch && epoch_of(l, to.at) == epoch)
         s->w += s->state[0] * pre->second * (to.mark - from.mark);

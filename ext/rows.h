@@ -87,9 +87,9 @@ INLINE void NAME(store)(const Learner *l, int64_t k, const Synapse *s, const int
         l->of_synapse[n * l->synapses + k] = s->state[n];
 }
 
-INLINE Synapse NAME(load)(const Learner *l, int64_t k, const int wide)
+INLINE Synapse NAME(load)(const Learner *l, int64_t k, int64_t i, const int wide)
 {
-    Synapse s = {l->sign * (wide ? l->weight64[k] : (double)l->weight32[k]), {0.0, 0.0}};
+    Synapse s = {l->sign * (wide ? l->weight64[k] : (double)l->weight32[k]), {0.0, 0.0}, i};
     for (int64_t n = 0; n < STATES; n++)
         s.state[n] = l->of_synapse[n * l->synapses + k];
     return s;
@@ -116,7 +116,7 @@ INLINE void NAME(arrive_row)(
         const int64_t i = index == 0 ? l->targets16[k]
             : index == 1 ? l->targets32[k] : k - row.source * l->targets;
         const Target post = l->target[i];
-        Synapse s = NAME(load)(l, k, wide);
+        Synapse s = NAME(load)(l, k, i, wide);
         NAME(catch_up)(l, i, &s, &pre, &post);
 #ifdef FINISHES
         if (arrived) /* a matrix has been finished before it multiplied */
@@ -140,7 +140,7 @@ INLINE void NAME(settle_row)(const Learner *restrict l, Row row, const int index
             : index == 1 ? l->targets32[k] : k - row.source * l->targets;
         const Target post = l->target[i];
         if (post.last > pre.since) {
-            Synapse s = NAME(load)(l, k, wide);
+            Synapse s = NAME(load)(l, k, i, wide);
             NAME(catch_up)(l, i, &s, &pre, &post);
             NAME(store)(l, k, &s, wide);
         }
@@ -174,8 +174,9 @@ static void NAME(finish)(const Learner *l, Row row, int64_t until)
     Source pre = source_of(l, row.source, l->fired[row.source]);
     NAME(begin)(l, &pre);
     for (int64_t k = row.begin; k < row.end; k++) {
-        const Target post = l->target[target_at(l, row.source, k)];
-        Synapse s = NAME(load)(l, k, l->weight64 != NULL);
+        const int64_t i = target_at(l, row.source, k);
+        const Target post = l->target[i];
+        Synapse s = NAME(load)(l, k, i, l->weight64 != NULL);
         NAME(drift)(l, &s, &pre, latest_event(&pre, &post, *l->begun), to);
         NAME(store)(l, k, &s, l->weight64 != NULL);
     }

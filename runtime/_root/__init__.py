@@ -54,7 +54,16 @@ if TYPE_CHECKING:
         Poisson,
         Regular,
     )
-    from reflexarc.runtime.plasticity import PairStdp, Pes, RewardStdp, Rule, TripletStdp
+    from reflexarc.runtime.plasticity import (
+        Clopath,
+        PairStdp,
+        Pes,
+        RewardStdp,
+        Rule,
+        Sdsp,
+        TripletStdp,
+        Vogels,
+    )
     from reflexarc.runtime.save import save
     from reflexarc.runtime.sidecar import load
     from reflexarc.runtime.simulate import simulate
@@ -68,6 +77,7 @@ _HOME = {
     "Builder": "builder",
     "ByDistance": "connectivity",
     "CondLIF": "neurons",
+    "Clopath": "plasticity",
     "Conduction": "connectivity",
     "ConfigError": "errors",
     "CubaLI": "neurons",
@@ -104,11 +114,13 @@ _HOME = {
     "RewardStdp": "plasticity",
     "Rule": "plasticity",
     "Run": "drive",
+    "Sdsp": "plasticity",
     "Spikes": "drive",
     "StepCurrent": "drive",
     "TripletStdp": "plasticity",
     "Uniform": "distribution",
     "UnsupportedError": "errors",
+    "Vogels": "plasticity",
     "load": "sidecar",
     "save": "save",
     "simulate": "simulate",
@@ -125,6 +137,7 @@ __all__ = [
     "Builder",
     "ByDistance",
     "CondLIF",
+    "Clopath",
     "Conduction",
     "ConfigError",
     "CubaLI",
@@ -158,11 +171,13 @@ __all__ = [
     "RewardStdp",
     "Rule",
     "Run",
+    "Sdsp",
     "Spikes",
     "StepCurrent",
     "TripletStdp",
     "Uniform",
     "UnsupportedError",
+    "Vogels",
     "__version__",
     "load",
     "save",

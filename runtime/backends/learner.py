@@ -69,9 +69,12 @@ class Edge:
         self.rows, self.index = synapses.rows, synapses.index
         self.sources, self.targets, self.synapses = sources, targets, int(synapses.rows[-1])
         self.weight = weight
+        strength, first = rule.first(self.sign * weight)
+        weight[:] = self.sign * strength
         self.of_source = np.zeros(per_source * sources + 1)
-        self.of_target = np.zeros(per_target * targets + 1)
+        self.of_target = np.zeros((per_target + rule.per_target(tick_s)) * targets + 1)
         self.of_synapse = np.zeros(per_synapse * self.synapses + 1)
+        self.of_synapse[: first.size] = first.reshape(-1)
         self.shared = np.zeros(shared + 1)
         self.fired = np.full(sources, _NEVER, np.int64)
         self.since = np.full(sources, _NEVER, np.int64)
