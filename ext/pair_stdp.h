@@ -58,17 +58,17 @@ INLINE void pair_lower(
 INLINE void additive_raise(
     const Learner *l, Synapse *s, const Source *pre, Moment from, Moment at, int first)
 {
-    const double x = pre->trace * decayed(&l->decay[0], at.at - pre->fired);
+    const double a = l->parameter[A_PLUS] * pre->trace;
     (void)from, (void)first;
-    s->w = lesser(s->w + l->parameter[A_PLUS] * x, l->w_max);
+    s->w = lesser(s->w + a * decayed(&l->decay[0], at.at - pre->fired), l->w_max);
 }
 
 INLINE void additive_lower(
     const Learner *l, Synapse *s, const Source *pre, const Target *post, Moment from)
 {
-    const double x = post->trace * decayed(&l->decay[1], pre->now - post->last);
+    const double a = l->parameter[A_MINUS] * post->trace;
     (void)from;
-    s->w = greater(s->w - l->parameter[A_MINUS] * x, l->w_min);
+    s->w = greater(s->w - a * decayed(&l->decay[1], pre->now - post->last), l->w_min);
 }
 
 #define additive_begin take_trace

@@ -34,6 +34,8 @@ INLINE Moment latest_event(const Source *pre, const Target *post, Moment begun)
     const Moment fired = {pre->fired, pre->mark}, last = {post->last, post->mark};
     return later_of(later_of(fired, last), begun);
 }
+/* A target is fetched so many synapses before its turn. */
+#define AHEAD 12
 #define ROW_KINDS(call)                                                              \
     if (l->weight64) {                                                               \
         if (l->targets16) { call(0, 1) }                                             \
@@ -117,6 +119,8 @@ INLINE void NAME(arrive_row)(
             : index == 1 ? l->targets32[k] : k - row.source * l->targets;
         const Target post = l->target[i];
         Synapse s = NAME(load)(l, k, i, wide);
+        if (index < 2 && k + AHEAD < row.end)
+            __builtin_prefetch(&l->target[index ? l->targets32[k + AHEAD] : l->targets16[k + AHEAD]]);
         NAME(catch_up)(l, i, &s, &pre, &post);
 #ifdef FINISHES
         if (arrived) /* a matrix has been finished before it multiplied */

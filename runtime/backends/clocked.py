@@ -54,7 +54,7 @@ class ClockedBackend(Backend):
         """Every node of this release, graded edges, PES, all dialects."""
         return Capabilities(
             mode="clocked",
-            nodes=frozenset({*TYPES, "Projection", *OWN_PARAMETERS}),
+            nodes=frozenset({*TYPES, "Projection", "Modulator", *OWN_PARAMETERS}),
             rules=frozenset(own_rules()),
             dialects=frozenset(DIALECTS),
             graded=True,
@@ -99,6 +99,7 @@ class ClockedProgram(Program):
         self._network, self._dialect = network, dialect
         lowered = lower(network, dialect, dt_s)
         self._signals, self._voltages = lowered.signals, lowered.voltages
+        self._ports = lowered.ports
         self._plastic = lowered.plastic
         self._values = lowered.values.finish()
         self._events = np.zeros(lowered.events + 1, np.int32)
@@ -172,7 +173,7 @@ class ClockedProgram(Program):
         )
 
     def _port_table(self) -> Array:
-        signals = [self._signals[name] for name in self._inputs]
+        signals = [self._ports[name] for name in self._inputs]
         rows = [(signal.at, signal.list_id, signal.size, 0, 0, 0) for signal in signals]
         return np.array([*rows, (0, 0, 0, 0, 0, 0)], PORT)
 

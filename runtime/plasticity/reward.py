@@ -26,7 +26,7 @@ class RewardStdp(KernelRule):
 
     The weight is clipped to [w_min, w_max] when its source or target spikes and when it is read:
     between, it may only have passed a bound and come back if the level crossed the baseline.
-    While learning is off eligibilities decay. Single precision loses slow changes; see `KernelRule`.
+    While learning is off eligibilities decay. Single precision loses what changes slowly.
     """
 
     rule: Literal["r_stdp"] = "r_stdp"
