@@ -190,6 +190,111 @@ def vogels(seen, w, *, learning_rate, tau_s, alpha, w_min, w_max):
     return np.array([t for t, _ in seen]), np.array(weights)
 
 
+def sdsp(seen, v, x, *, jump_up, jump_down, drift_up, drift_down, theta_x, theta_v, theta_up,
+         theta_down, tau_calcium_s, calcium_jump=1.0):  # fmt: skip
+    """Spike-driven synaptic plasticity (Brader, Senn & Fusi 2007): x in [0, 1] after each event.
+
+    v is the postsynaptic voltage that each presynaptic spike meets; theta_up and theta_down are
+    (low, high), the open ranges of calcium in which x jumps. Between events x drifts, up above
+    theta_x and else down, per second. The weight is the high one where x > theta_x.
+    """
+    calcium, last, values, voltages = Trace(tau_calcium_s), 0.0, [], iter(v)
+    for t, kind in seen:
+        x += (t - last) * (drift_up if x > theta_x else -drift_down)
+        x, last = bounded(x, 0.0, 1.0), t
+        if kind == PRE:
+            c, up = calcium_jump * calcium.at(t), next(voltages) > theta_v
+            low, high = theta_up if up else theta_down
+            if low < c < high:
+                x = bounded(x + jump_up if up else x - jump_down, 0.0, 1.0)
+        elif kind == POST:
+            calcium.spike(t)
+        values.append(x)
+    return np.array([t for t, _ in seen]), np.array(values)
+
+
+def sdsp_stepped(pre_steps, post_steps, v, x, *, jump_up, jump_down, drift_up, drift_down, theta_x,
+                 theta_v, theta_up, theta_down, tau_calcium_s, calcium_jump=1.0,
+                 dt_s=1e-6):  # fmt: skip
+    """`sdsp` step by step: x after each presynaptic spike. v by the step of the spike."""
+    c, values, pre, post = 0.0, [], set(pre_steps), set(post_steps)
+    keep = math.exp(-dt_s / tau_calcium_s)
+    for n in range(1, max(pre_steps) + 1):
+        c *= keep
+        x += dt_s * drift_up if x > theta_x else -dt_s * drift_down
+        x = min(max(x, 0.0), 1.0)
+        if n in pre:
+            if v[n] > theta_v and theta_up[0] < c < theta_up[1]:
+                x = min(x + jump_up, 1.0)
+            elif v[n] <= theta_v and theta_down[0] < c < theta_down[1]:
+                x = max(x - jump_down, 0.0)
+            values.append(x)
+        if n in post:
+            c += calcium_jump
+    return np.array(values)
+
+
+def clopath(pre_steps, v, u_plus, u_minus, w, dt_s, *, a_ltp, a_ltd, theta_plus, theta_minus,
+            tau_x_s, w_min, w_max):  # fmt: skip
+    """Voltage-based STDP (Clopath et al. 2010), step by step; the weight at each presynaptic spike.
+
+    v, u_plus, u_minus are those at the end of each step, 0 being the first; u_plus and u_minus are
+    already delayed. `pre_steps` says with which step each spike coincides.
+    """
+    x, weights = 0.0, []
+    for n in range(max(pre_steps) + 1):
+        x *= math.exp(-dt_s / tau_x_s)
+        if v[n] > theta_plus and u_plus[n] > theta_minus:
+            change = a_ltp * (v[n] - theta_plus) * (u_plus[n] - theta_minus) * dt_s * x
+            w = min(w + change, w_max)
+        if n in pre_steps:
+            w = max(w - a_ltd * max(u_minus[n] - theta_minus, 0.0), w_min)
+            x += 1 / tau_x_s
+            weights.append(w)
+    return np.array(weights)
+
+
+def voltage_filters(v, dt_s, *, tau_plus_s, tau_minus_s, delay_s, rest):
+    """u_plus and u_minus of `clopath` with v held for each step at what it is at its end."""
+    filters, late = [], round(delay_s / dt_s)
+    for tau_s in (tau_plus_s, tau_minus_s):
+        keep, u, passed = math.exp(-dt_s / tau_s), rest, [rest] * late
+        for value in v:
+            u = keep * u + (1 - keep) * value
+            passed.append(u)
+        filters.append(np.array(passed[: len(v)]))
+    return filters
+
+
+def piecewise_linear(v, threshold, *, height, width):
+    """The surrogate gradient of e-prop: of the voltage before the reset."""
+    return height * np.maximum(0.0, 1.0 - np.abs(v - threshold) / width)
+
+
+def eprop(pre, post, psi, learning_signal, w, dt_s, *, learning_rate, tau_s, kappa, kappa_reg,
+          c_reg, rate_target_hz, beta, tau_threshold_s, w_min, w_max):  # fmt: skip
+    """E-prop (Bellec et al. 2020; Korcsak-Gorzo et al. 2025) of one neuron, LIF with beta = 0.
+
+    pre (steps, synapses) and post (steps,) are 0 or 1, psi and learning_signal (steps,).
+    As in NEST, c_reg is for a rate per ms and the target is per step. Returns the weights after
+    each step, (steps, synapses).
+    """
+    keep, keep_threshold = math.exp(-dt_s / tau_s), math.exp(-dt_s / tau_threshold_s)
+    z_bar, epsilon, e_bar, e_reg = np.zeros((4, pre.shape[1]))
+    w, rate, weights = np.array(w, float), 0.0, []
+    for z, fired, gain, taught in zip(pre, post, psi, learning_signal, strict=True):
+        z_bar = keep * z_bar + z
+        e = gain * (z_bar - beta * epsilon)
+        epsilon = keep_threshold * epsilon + e
+        e_bar = kappa * e_bar + e
+        e_reg = kappa_reg * e_reg + (1 - kappa_reg) * e
+        rate = kappa_reg * rate + (1 - kappa_reg) * fired / (1e3 * dt_s)
+        gradient = taught * e_bar + c_reg * (rate - rate_target_hz * dt_s) * e_reg
+        w = np.clip(w - learning_rate * gradient, w_min, w_max)
+        weights.append(w)
+    return np.array(weights)
+
+
 def rasters(trains, steps):
     """Spikes as 0 and 1, (steps, neurons), from the steps (1 is the first) of each neuron."""
     raster = np.zeros((steps, len(trains)))
