@@ -72,6 +72,7 @@ cdef extern from "rule.h":
         int64_t modulators
         const double *voltage
         int64_t active
+        int64_t updates
         Due *due
         int64_t due_room
         int64_t due_first

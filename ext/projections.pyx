@@ -79,7 +79,7 @@ cdef void project(Machine *m, const Op *op, int64_t thread) noexcept nogil:
         if ring.value != NULL:
             value = ring.value[slot * ring.capacity + k]
         begin, end = first[j], last[j]
-        if learns:
+        if learns and learner.kernel.arrive != NULL:
             learner.kernel.arrive(learner, Row(j, begin, end), m.step, value, arrived)
         elif learner.kernel != NULL:
             carry(learner, Row(j, begin, end), value, arrived)
@@ -88,7 +88,7 @@ cdef void project(Machine *m, const Op *op, int64_t thread) noexcept nogil:
         delivered += s.rows[j + 1] - s.rows[j]
     if thread == 0:
         m.counters.synaptic_events += delivered
-        if learns:
+        if learns and learner.kernel.arrive != NULL:
             m.counters.weight_updates += delivered
 
 
@@ -120,6 +120,8 @@ cdef void note_fired(Machine *m, const Op *op) noexcept nogil:
     note_targets(m, op, l)
     if l.kernel.step != NULL:
         l.kernel.step(l, m.step)
+        m.counters.weight_updates += l.updates
+        l.updates = 0
     m.exhausted |= l.exhausted
 
 

@@ -128,6 +128,7 @@ struct Learner {
     int64_t modulators;        /* how many */
     const double *voltage;     /* of the targets, or NULL */
     int64_t active;            /* 0 while the edge is frozen */
+    int64_t updates;           /* weights that `step` has changed: it counts them */
     /* The engine's own: sources to be looked after if they stay silent, in a ring. */
     Due *due;
     int64_t due_room, due_first, due_count; /* room is a power of two */

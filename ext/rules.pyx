@@ -4,6 +4,10 @@ from cpython.pycapsule cimport PyCapsule_New
 
 from reflexarc.ext.learner cimport Kernel
 
+cdef extern from "bcm.h":
+    const Kernel bcm
+cdef extern from "oja.h":
+    const Kernel oja
 cdef extern from "pair_stdp.h":
     const Kernel pair_all_to_all
     const Kernel pair_nearest_symmetric
@@ -20,6 +24,8 @@ cdef object capsule(const Kernel *kernel):
 
 #: By rule, and pairing where it has several.
 KERNELS = {
+    "bcm": capsule(&bcm),
+    "oja": capsule(&oja),
     "pair_stdp/all_to_all": capsule(&pair_all_to_all),
     "pair_stdp/nearest_symmetric": capsule(&pair_nearest_symmetric),
     "pair_stdp/presynaptic_centred": capsule(&pair_presynaptic_centred),

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
         Poisson,
         Regular,
     )
-    from reflexarc.runtime.plasticity import PairStdp, Pes, Rule, TripletStdp
+    from reflexarc.runtime.plasticity import Bcm, Oja, PairStdp, Pes, Rule, TripletStdp
     from reflexarc.runtime.save import save
     from reflexarc.runtime.sidecar import load
     from reflexarc.runtime.simulate import simulate
@@ -65,6 +65,7 @@ _HOME = {
     "AdEx": "neurons",
     "AllToAll": "connectivity",
     "AlphaLIF": "neurons",
+    "Bcm": "plasticity",
     "Builder": "builder",
     "ByDistance": "connectivity",
     "CondLIF": "neurons",
@@ -91,6 +92,7 @@ _HOME = {
     "MissingFileError": "errors",
     "Network": "network",
     "Normal": "distribution",
+    "Oja": "plasticity",
     "OneToOne": "connectivity",
     "PairStdp": "plasticity",
     "Pairs": "connectivity",
@@ -121,6 +123,7 @@ __all__ = [
     "AdEx",
     "AllToAll",
     "AlphaLIF",
+    "Bcm",
     "Builder",
     "ByDistance",
     "CondLIF",
@@ -144,6 +147,7 @@ __all__ = [
     "MissingFileError",
     "Network",
     "Normal",
+    "Oja",
     "OneToOne",
     "PairStdp",
     "Pairs",

@@ -3,9 +3,22 @@
 docs/write-a-rule.md shows how to add one.
 """
 
+from reflexarc.runtime.plasticity.bcm import Bcm
+from reflexarc.runtime.plasticity.oja import Oja
 from reflexarc.runtime.plasticity.pair import PairStdp
 from reflexarc.runtime.plasticity.pes import Pes
 from reflexarc.runtime.plasticity.rule import KernelRule, Rule, own_rules
+from reflexarc.runtime.plasticity.stepped import SteppedRule
 from reflexarc.runtime.plasticity.triplet import TripletStdp
 
-__all__ = ["KernelRule", "PairStdp", "Pes", "Rule", "TripletStdp", "own_rules"]
+__all__ = [
+    "Bcm",
+    "KernelRule",
+    "Oja",
+    "PairStdp",
+    "Pes",
+    "Rule",
+    "SteppedRule",
+    "TripletStdp",
+    "own_rules",
+]

@@ -1,0 +1,73 @@
+"""Learning rules of clock steps against the numbers of Nengo 4.1.0."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import reflexarc
+from reflexarc.runtime.backends.clocked import ClockedBackend
+from reflexarc.runtime.batch import SPIKE, Array
+from reflexarc.runtime.plasticity import Rule
+
+FILE = Path(__file__).with_name("rule_goldens.json")
+GOLDENS = {entry["name"]: entry for entry in json.loads(FILE.read_text())["entries"]}
+RULES = {"oja": reflexarc.Oja, "bcm": reflexarc.Bcm}
+
+
+def spikes(trains: list[list[int]], dt_ns: int) -> Array:
+    """Spikes of a port from the steps in which each line fires; Nengo's first step is 1."""
+    pairs = sorted((step - 1, line) for line, train in enumerate(trains) for step in train)
+    found = np.zeros(len(pairs), SPIKE)
+    found["t_ns"] = [step * dt_ns for step, _ in pairs]
+    found["i"] = [line for _, line in pairs]
+    return found
+
+
+def between(rule: Rule, weight: Array, dt_s: float, matrix: bool) -> reflexarc.Network:
+    """Lines onto neurons that fire when lines of their own say so."""
+    targets, sources = weight.shape
+    net = reflexarc.Builder()
+    pre, post = net.input("pre", sources), net.input("post", targets)
+    cells = net.population("cells", targets, reflexarc.DeltaLIF(tau_s=1e-3, v_threshold=1e6))
+    if matrix:
+        net.linear(pre, cells, weight, name="learns", plasticity=rule)
+    else:
+        net.project(pre, cells, reflexarc.AllToAll(), weight=0.0, name="learns", plasticity=rule)
+    net.project(post, cells, reflexarc.OneToOne(), weight=1e8)
+    net.output("spikes", cells)
+    return net.build(mode="clocked", dt_s=dt_s)
+
+
+def learnt(golden: dict[str, Any], rule: Rule, matrix: bool) -> Array:
+    """The weights in force in each of the steps that are read."""
+    weight = np.array(golden["weight"])
+    program = ClockedBackend().compile(between(rule, weight, golden["dt_s"], matrix))
+    if not matrix:  # a projection begins with weights of float32
+        state = program.state()
+        state["learns/weight"] = np.ascontiguousarray(weight.T).reshape(-1)
+        program.restore(state)
+    ports = {side: spikes(golden[f"{side}_steps"], program.dt_ns) for side in ("pre", "post")}
+    read = []
+    for step in golden["read_steps"]:
+        until_ns = (step - 1) * program.dt_ns
+        due = {
+            side: port[(port["t_ns"] >= program.now_ns) & (port["t_ns"] < until_ns)]
+            for side, port in ports.items()
+        }
+        program.step(until_ns, due)
+        w = program.weights("learns")
+        read.append(w if matrix else w.reshape(weight.shape[::-1]).T)
+    return np.array(read)
+
+
+@pytest.mark.parametrize("matrix", [True, False])
+@pytest.mark.parametrize("name", RULES)
+def test_rules_between_neurons(name: str, matrix: bool) -> None:
+    golden = GOLDENS[f"{name}-nengo"]
+    found = learnt(golden, RULES[name](**golden["parameters"]), matrix)
+    assert found == pytest.approx(np.array(golden["weights"]), rel=1e-9, abs=0)
