@@ -10,7 +10,9 @@ cdef extern from "oja.h":
     const Kernel oja
 cdef extern from "pair_stdp.h":
     const Kernel pair_all_to_all
+    const Kernel pair_all_to_all_additive
     const Kernel pair_nearest_symmetric
+    const Kernel pair_nearest_symmetric_additive
     const Kernel pair_presynaptic_centred
     const Kernel pair_restricted_symmetric
 cdef extern from "triplet_stdp.h":
@@ -27,7 +29,9 @@ KERNELS = {
     "bcm": capsule(&bcm),
     "oja": capsule(&oja),
     "pair_stdp/all_to_all": capsule(&pair_all_to_all),
+    "pair_stdp/all_to_all/additive": capsule(&pair_all_to_all_additive),
     "pair_stdp/nearest_symmetric": capsule(&pair_nearest_symmetric),
+    "pair_stdp/nearest_symmetric/additive": capsule(&pair_nearest_symmetric_additive),
     "pair_stdp/presynaptic_centred": capsule(&pair_presynaptic_centred),
     "pair_stdp/restricted_symmetric": capsule(&pair_restricted_symmetric),
     "triplet_stdp/all_to_all": capsule(&triplet_all_to_all),

@@ -39,6 +39,28 @@ def test_each_presynaptic_spike_carries_the_weight_of_the_peer(entry):
     assert w[kinds(entry) == oracle.PRE] == pytest.approx(entry["weights"], rel=1e-12, abs=1e-12)
 
 
+#: What the issue that asked for the rules gives, to all its digits.
+ASKED = {
+    "pair-all-issue": 501.38934045806,
+    "pair-nearest-symmetric-issue": 503.30925406651,
+    "pair-nearest-pre-centred-issue": 502.43708184431,
+    "pair-nearest-restricted-issue": 502.81969834710,
+    "triplet-visual-all-full-issue": 0.991806034930127,
+    "triplet-visual-all-minimal-issue": 0.991949893702803,
+    "reward-issue": 9.424936716529,
+    "short-term-issue-depressing": 0.06725128,
+    "short-term-issue-facilitating": 0.27248505,
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_the_numbers_asked_for(name):
+    entry = next(entry for entry in ENTRIES if entry["name"] == name)
+    last = entry.get("weights", entry.get("factors"))[-1]
+    digits = len(str(ASKED[name]).replace(".", "").lstrip("0"))
+    assert last == pytest.approx(ASKED[name], rel=10.0 ** (1 - digits))
+
+
 @entries_of("pair_stdp", "triplet_stdp", "vogels", "reward_stdp")
 def test_entries_named_for_a_bound_meet_it_and_others_do_not(entry):
     _, w = getattr(oracle, entry["rule"])(events(entry), entry["weight"], **entry["parameters"])
