@@ -113,9 +113,9 @@ cdef void note_fired(Machine *m, const Op *op) noexcept nogil:
     """Tell an edge that learns which sources reached it and which targets fired."""
     cdef Learner *l = &m.arrays.learners[op.synapses]
     note_settled(l, m.step)
-    if op.ring < 0:
+    if op.ring < 0 and op.x_list >= 0:
         note_senders(m, op, l)
-    elif op.lag <= m.step:
+    elif op.ring >= 0 and op.lag <= m.step:
         note_arrivals(m, &m.arrays.rings[op.ring], op.lag, l)
     note_targets(m, op, l)
     if l.kernel.step != NULL:

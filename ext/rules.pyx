@@ -6,6 +6,8 @@ from reflexarc.ext.learner cimport Kernel
 
 cdef extern from "bcm.h":
     const Kernel bcm
+cdef extern from "e_prop.h":
+    const Kernel e_prop
 cdef extern from "oja.h":
     const Kernel oja
 cdef extern from "pair_stdp.h":
@@ -15,6 +17,8 @@ cdef extern from "pair_stdp.h":
     const Kernel pair_nearest_symmetric_additive
     const Kernel pair_presynaptic_centred
     const Kernel pair_restricted_symmetric
+cdef extern from "voja.h":
+    const Kernel voja
 cdef extern from "triplet_stdp.h":
     const Kernel triplet_all_to_all
     const Kernel triplet_nearest
@@ -27,6 +31,7 @@ cdef object capsule(const Kernel *kernel):
 #: By rule, and pairing where it has several.
 KERNELS = {
     "bcm": capsule(&bcm),
+    "e_prop": capsule(&e_prop),
     "oja": capsule(&oja),
     "pair_stdp/all_to_all": capsule(&pair_all_to_all),
     "pair_stdp/all_to_all/additive": capsule(&pair_all_to_all_additive),
@@ -36,4 +41,5 @@ KERNELS = {
     "pair_stdp/restricted_symmetric": capsule(&pair_restricted_symmetric),
     "triplet_stdp/all_to_all": capsule(&triplet_all_to_all),
     "triplet_stdp/nearest": capsule(&triplet_nearest),
+    "voja": capsule(&voja),
 }

@@ -54,7 +54,16 @@ if TYPE_CHECKING:
         Poisson,
         Regular,
     )
-    from reflexarc.runtime.plasticity import Bcm, Oja, PairStdp, Pes, Rule, TripletStdp
+    from reflexarc.runtime.plasticity import (
+        Bcm,
+        EProp,
+        Oja,
+        PairStdp,
+        Pes,
+        Rule,
+        TripletStdp,
+        Voja,
+    )
     from reflexarc.runtime.save import save
     from reflexarc.runtime.sidecar import load
     from reflexarc.runtime.simulate import simulate
@@ -75,6 +84,7 @@ _HOME = {
     "CubaLIF": "neurons",
     "DeltaLIF": "neurons",
     "Disc": "connectivity",
+    "EProp": "plasticity",
     "ExpLIF": "neurons",
     "Exponential": "connectivity",
     "FixedIndegree": "connectivity",
@@ -110,6 +120,7 @@ _HOME = {
     "TripletStdp": "plasticity",
     "Uniform": "distribution",
     "UnsupportedError": "errors",
+    "Voja": "plasticity",
     "load": "sidecar",
     "save": "save",
     "simulate": "simulate",
@@ -133,6 +144,7 @@ __all__ = [
     "CubaLIF",
     "DeltaLIF",
     "Disc",
+    "EProp",
     "ExpLIF",
     "Exponential",
     "FixedIndegree",
@@ -165,6 +177,7 @@ __all__ = [
     "TripletStdp",
     "Uniform",
     "UnsupportedError",
+    "Voja",
     "__version__",
     "load",
     "save",

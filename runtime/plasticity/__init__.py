@@ -4,15 +4,18 @@ docs/write-a-rule.md shows how to add one.
 """
 
 from reflexarc.runtime.plasticity.bcm import Bcm
+from reflexarc.runtime.plasticity.eprop import EProp
 from reflexarc.runtime.plasticity.oja import Oja
 from reflexarc.runtime.plasticity.pair import PairStdp
 from reflexarc.runtime.plasticity.pes import Pes
 from reflexarc.runtime.plasticity.rule import KernelRule, Rule, own_rules
 from reflexarc.runtime.plasticity.stepped import SteppedRule
 from reflexarc.runtime.plasticity.triplet import TripletStdp
+from reflexarc.runtime.plasticity.voja import Voja
 
 __all__ = [
     "Bcm",
+    "EProp",
     "KernelRule",
     "Oja",
     "PairStdp",
@@ -20,5 +23,6 @@ __all__ = [
     "Rule",
     "SteppedRule",
     "TripletStdp",
+    "Voja",
     "own_rules",
 ]

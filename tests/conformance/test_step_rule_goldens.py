@@ -44,7 +44,7 @@ def between(rule: Rule, weight: Array, dt_s: float, matrix: bool) -> reflexarc.N
 
 
 def learnt(golden: dict[str, Any], rule: Rule, matrix: bool) -> Array:
-    """The weights in force in each of the steps that are read."""
+    """The weights in force in each of the steps that are read, of a rule between neurons."""
     weight = np.array(golden["weight"])
     program = ClockedBackend().compile(between(rule, weight, golden["dt_s"], matrix))
     if not matrix:  # a projection begins with weights of float32
@@ -71,3 +71,18 @@ def test_rules_between_neurons(name: str, matrix: bool) -> None:
     golden = GOLDENS[f"{name}-nengo"]
     found = learnt(golden, RULES[name](**golden["parameters"]), matrix)
     assert found == pytest.approx(np.array(golden["weights"]), rel=1e-9, abs=0)
+
+
+def test_encoders() -> None:
+    golden = GOLDENS["voja-nengo"]
+    rule, weight = reflexarc.Voja(**golden["parameters"]), np.array(golden["weight"])
+    program = ClockedBackend().compile(between(rule, weight, golden["dt_s"], matrix=True))
+    post, shown = spikes(golden["post_steps"], program.dt_ns), np.array(golden["decoded"])
+    found = [program.weights("learns")]
+    for step in range(golden["steps"]):
+        now_ns, until_ns = program.now_ns, program.now_ns + program.dt_ns
+        due = post[(post["t_ns"] >= now_ns) & (post["t_ns"] < until_ns)]
+        program.step(until_ns, {"pre": shown[step], "post": due})
+        found.append(program.weights("learns"))
+    read = np.array(found)[np.array(golden["read_steps"]) - 1]
+    assert read == pytest.approx(np.array(golden["weights"]), rel=1e-9, abs=0)
