@@ -31,7 +31,7 @@ def oracle_layer(kind: str) -> Any:
 
 
 def rule(**options: Any) -> reflexarc.EProp:
-    values = {"modulator": "errors", "learning_rate": 500.0, "tau_readout_s": 0.03}
+    values = {"modulator": "errors", "learning_rate": 1000.0, "tau_readout_s": 0.03}
     return reflexarc.EProp(**{**values, **options})
 
 
