@@ -27,6 +27,7 @@ from reflexarc.ext.layers cimport (
     delay_write,
     linear,
     mark_above,
+    modulate,
     neurons,
     pes,
     scale,
@@ -45,6 +46,7 @@ from reflexarc.ext.program cimport (
     LEARN,
     LINEAR,
     LOG,
+    MODULATE,
     MOST_THREADS,
     NEURONS,
     PES,
@@ -179,6 +181,8 @@ cdef void run_alone(Machine *m, const Op *op) noexcept nogil:
         settle_senders(m, op)
     elif op.kind == LEARN:
         note_fired(m, op)
+    elif op.kind == MODULATE:
+        modulate(op, a, m.ports[op.variant].held)
 
 
 cdef inline bint is_shared(const Op *op) noexcept nogil:

@@ -55,7 +55,7 @@ class ClockedBackend(Backend):
         """Every node of this release, graded edges, PES, all dialects."""
         return Capabilities(
             mode="clocked",
-            nodes=frozenset({*TYPES, "Projection", *OWN_PARAMETERS}),
+            nodes=frozenset({*TYPES, "Projection", "Modulator", *OWN_PARAMETERS}),
             rules=frozenset(own_rules()),
             dialects=frozenset(DIALECTS),
             graded=True,
@@ -100,6 +100,7 @@ class ClockedProgram(Program):
         self._network, self._dialect = network, dialect
         lowered = lower(network, dialect, dt_s)
         self._signals, self._voltages = lowered.signals, lowered.voltages
+        self._ports = lowered.ports
         self._plastic, self._views = lowered.plastic, lowered.views
         self._fed, self._behind = lowered.fed, lowered.behind
         self._values = lowered.values.finish()
@@ -195,7 +196,7 @@ class ClockedProgram(Program):
         return {**views, "gain": np.ones(layer.size)} if jumps and views else views
 
     def _port_table(self) -> Array:
-        signals = [self._signals[name] for name in self._inputs]
+        signals = [self._ports[name] for name in self._inputs]
         rows = [(signal.at, signal.list_id, signal.size, 0, 0, 0) for signal in signals]
         return np.array([*rows, (0, 0, 0, 0, 0, 0)], PORT)
 

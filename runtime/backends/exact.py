@@ -62,7 +62,7 @@ class ExactBackend(Backend):
         """What it can run."""
         return Capabilities(
             mode="exact",
-            nodes=frozenset({*TYPES, "Projection", *KINDS}) - {"Threshold"},
+            nodes=frozenset({*TYPES, "Projection", "Modulator", *KINDS}) - {"Threshold"},
             rules=frozenset(),
             dialects=frozenset(),
             graded=False,

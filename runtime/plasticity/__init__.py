@@ -8,7 +8,7 @@ from reflexarc.runtime.plasticity.eprop import EProp
 from reflexarc.runtime.plasticity.oja import Oja
 from reflexarc.runtime.plasticity.pair import PairStdp
 from reflexarc.runtime.plasticity.pes import Pes
-from reflexarc.runtime.plasticity.rule import KernelRule, Rule, own_rules
+from reflexarc.runtime.plasticity.rule import KernelRule, Rule, get_include, own_rules
 from reflexarc.runtime.plasticity.stepped import SteppedRule
 from reflexarc.runtime.plasticity.triplet import TripletStdp
 from reflexarc.runtime.plasticity.voja import Voja
@@ -24,5 +24,6 @@ __all__ = [
     "SteppedRule",
     "TripletStdp",
     "Voja",
+    "get_include",
     "own_rules",
 ]

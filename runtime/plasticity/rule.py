@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from reflexarc.ext import rules as compiled
 from reflexarc.runtime.config import Strict
 
 Weights: TypeAlias = npt.NDArray[np.floating]
@@ -114,6 +116,11 @@ class KernelRule(Rule):
         rule names, by source, `seed` one of this edge's own.
         """
         return np.zeros(0)
+
+
+def get_include() -> str:
+    """The folder of rule.h and rows.h, for compiling a kernel of your own."""
+    return str(Path(compiled.__file__).parent)
 
 
 def own_rules() -> dict[str, type[Rule]]:

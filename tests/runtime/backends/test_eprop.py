@@ -232,3 +232,46 @@ def test_layers_without_such_a_membrane_are_refused() -> None:
     with pytest.raises(UnsupportedError, match="'cells' is ExpLIF"):
         ClockedBackend().compile(net.build(mode="clocked", dt_s=DT_S))
     assert SPIKE.names is not None
+
+
+def pattern_generator(seed: int) -> reflexarc.Network:
+    """Bellec et al. 2020, fig. 3, smaller: a recurrent layer that hears a clock draws a line."""
+    rng, size = np.random.default_rng(seed), 100
+    net = reflexarc.Builder(seed=seed)
+    clock, goal = net.input("clock", 20), net.input("goal", 1)
+    cells = net.population("cells", size, reflexarc.LIF(tau_s=0.02, refractory_s=2e-3))
+    drawn = net.population("drawn", 1, reflexarc.LI(tau_s=0.02))
+    error = net.output("error", 1)
+    learns = reflexarc.EProp(modulator="error", feedback="symmetric", readout="readout",
+                             learning_rate=20.0, c_reg=1e-3, tau_rate_s=0.5)  # fmt: skip
+    net.linear(clock, cells, rng.normal(0.0, 6.0, (size, 20)), name="hears", plasticity=learns)
+    recurrent = rng.normal(0.0, 10.0 / np.sqrt(size), (size, size))
+    np.fill_diagonal(recurrent, 0.0)
+    net.linear(cells, cells, recurrent, name="talks", plasticity=learns)
+    net.linear(cells, drawn, rng.normal(0.0, 10.0 / np.sqrt(size), (1, size)), name="readout",
+               plasticity=reflexarc.Pes(modulator="error", learning_rate=2e-2))  # fmt: skip
+    net.linear(drawn, error, [[1.0]])
+    net.linear(goal, error, [[-1.0]])
+    return net.build(mode="clocked", dt_s=DT_S)
+
+
+def squared_errors(program: ClockedProgram, trials: int, seed: int) -> Array:
+    """The mean squared error of each trial of 1 s, over the variance of the line."""
+    rng, t_s = np.random.default_rng(seed), np.arange(1000) * DT_S
+    waves = zip((1.0, 2.0, 3.0, 5.0), rng.uniform(0.5, 2, 4), rng.uniform(0, 1, 4), strict=True)
+    line = sum(a * np.sin(2 * np.pi * (f * t_s + shift)) for f, a, shift in waves)
+    clock = np.zeros((1000, 20))
+    for step in range(1000):  # groups of four take turns, 100 Hz each
+        clock[step, 4 * (step // 200) :][:4] = step % 10 == 0
+    found = []
+    for _ in range(trials):
+        run_ = program.run({"clock": clock, "goal": line[:, None]}, steps=1000)
+        found.append(np.mean(run_.outputs["error"] ** 2) / np.var(line))
+    return np.array(found)
+
+
+def test_it_learns_to_draw_a_line() -> None:
+    learning, frozen = (ClockedBackend().compile(pattern_generator(3)) for _ in range(2))
+    frozen.learning = False
+    found, beside = squared_errors(learning, 40, 5), squared_errors(frozen, 5, 5)
+    assert found[-5:].mean() < 0.2 * beside.mean(), (found[::5], beside)
