@@ -75,7 +75,7 @@ class Pid:
         np.clip(self._integral, -INTEGRAL_LIMIT, INTEGRAL_LIMIT, out=self._integral)
         self.feedback = self._kp * error + self._kd / self._tau_s * (error - self._smooth)
         self._smooth += DT_S / (self._tau_s + DT_S) * (error - self._smooth)
-        return self.feedback + self._integral + self._kf * wanted_rate
+        return np.asarray(self.feedback + self._integral + self._kf * wanted_rate)
 
 
 def build(joints: int, seed: int, speed_hz: float) -> Network:
@@ -222,14 +222,17 @@ def best_in_hindsight(joints: int, seeds: Sequence[int], gains: Gains) -> Array:
 def choose_speed(
     joints: int, seeds: Sequence[int], gains: Gains, periods: int
 ) -> tuple[float, dict[float, float]]:
-    """The best of SPEEDS_HZ, and the error that each ended with: geometric mean over plants."""
+    """One of SPEEDS_HZ, and the error that each ended with: geometric mean over plants.
+
+    It is the quickest whose error is within 3 % of the least.
+    """
     path = draw_path(joints, seeds)
     plants = RandomPlants(draw_forces(path, seeds), seeds, len(SPEEDS_HZ))
     pid = Pid([without_integral(gains)] * len(SPEEDS_HZ), plants)
     teams = {k: Team(joints, seeds, speed, True) for k, speed in enumerate(SPEEDS_HZ)}
     error = np.exp(np.log(track(path, plants, pid, periods, teams)[-1]).mean(axis=0))
     tried = dict(zip(SPEEDS_HZ, error.tolist(), strict=True))
-    return min(tried, key=lambda speed: tried[speed]), tried
+    return max(speed for speed in tried if tried[speed] <= 1.03 * min(tried.values())), tried
 
 
 def without_integral(gains: Gains) -> Gains:

@@ -67,7 +67,7 @@ class Forces:
     def at(self, q: Array) -> Array:
         """The force at `q`, both of shape (plants, copies, joints)."""
         z = self.c + self.d * q
-        return self.a + np.concatenate((z, np.sin(z)), axis=2) @ self.b
+        return np.asarray(self.a + np.concatenate((z, np.sin(z)), axis=2) @ self.b)
 
 
 def draw_path(joints: int, seeds: Sequence[int]) -> Path:
@@ -154,7 +154,7 @@ class RandomPlants:
         self._motor += (1.0 - _KEEP) * (motor - self._motor)
         self.q += DT_S * (self._motor + self.forces.at(self.q))
         self._sensor += (1.0 - _KEEP) * (self.q + sensor_noise - self._sensor)
-        sensed = self._readings[slot].copy()
+        sensed: Array = self._readings[slot].copy()
         self._readings[slot] = self._sensor
         self._step += 1
         return sensed
@@ -166,5 +166,4 @@ class RandomPlants:
             joints = self.q.shape[2]
             drawn = [g.standard_normal((_BLOCK, 2, 1, joints)) for g in self._generators]
             self._noise = NOISE * np.stack(drawn, axis=2)
-        motor, sensor = self._noise[at]
-        return motor, sensor
+        return self._noise[at, 0], self._noise[at, 1]
