@@ -119,6 +119,7 @@ def one_size(joints: int, seeds: Sequence[int], tuned: Tuned, periods: int) -> R
         "error_rad": {key: ratio(value) for key, value in last.items()},
         "over_frozen": {key: ratio(value, last["frozen"]) for key, value in last.items()},
         "over_pid": {key: ratio(value, last["pid"]) for key, value in last.items()},
+        "plants_below_pid": int(np.sum(last["adaptive"] < last["pid"])),
         "worst_over_pid": round(float(np.max(last["adaptive"] / last["pid"])), 3),
         "lost": {key: int(np.sum(value > LOST_RAD)) for key, value in last.items()},
         "redrawn": contest.plants.forces.redrawn,
