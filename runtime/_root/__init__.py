@@ -54,7 +54,7 @@ if TYPE_CHECKING:
         Poisson,
         Regular,
     )
-    from reflexarc.runtime.plasticity import PairStdp, Pes, Rule, TripletStdp
+    from reflexarc.runtime.plasticity import PairStdp, Pes, Rule, ShortTerm, TripletStdp
     from reflexarc.runtime.save import save
     from reflexarc.runtime.sidecar import load
     from reflexarc.runtime.simulate import simulate
@@ -103,6 +103,7 @@ _HOME = {
     "Regular": "neurons",
     "Rule": "plasticity",
     "Run": "drive",
+    "ShortTerm": "plasticity",
     "Spikes": "drive",
     "StepCurrent": "drive",
     "TripletStdp": "plasticity",
@@ -156,6 +157,7 @@ __all__ = [
     "Regular",
     "Rule",
     "Run",
+    "ShortTerm",
     "Spikes",
     "StepCurrent",
     "TripletStdp",
