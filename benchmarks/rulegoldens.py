@@ -33,11 +33,17 @@ Pairs at one instant count on neither side; no entry has one.
   tau_fac = 0 stands for e^-h/fac = 0. The delay plays no part.
 - vogels_sprekeler: at a presynaptic spike w + eta y is bounded above first and then less alpha eta
   is bounded below: it differs from bounding the sum only where w + eta y passes Wmax.
+
+No peer has triplets of nearest spikes or SDSP (Brader et al. 2007): those entries come from our own
+reference, tests/conformance/rule_oracle.py, which the tests hold against the frequency dependence
+of Sjostrom's protocol and against steps of 1 us. The other rules are told of where they are run:
+rulegoldens_clopath.py, rulegoldens_eprop.py (NEST) and rulegoldens_nengo.py.
 """
 
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 from pathlib import Path
 from typing import Any
@@ -51,6 +57,9 @@ from rulegoldens_nengo import nengo_rules
 from rulegoldens_nest import STEP_MS, parrot, reset, seconds
 
 GOLDEN = ([20.0, 60.0, 100.0, 200.0], [30.0, 55.0, 110.0])
+REFERENCE = runpy.run_path(
+    str(Path(__file__).parents[1] / "tests" / "conformance" / "rule_oracle.py")
+)
 
 
 def poisson(
@@ -161,15 +170,6 @@ def pairs() -> list[dict[str, Any]]:
     return entries
 
 
-#: Pfister & Gerstner (2006), tables 3 and 4: A2+, A3+, A2-, A3-, tau_x ms, tau_y ms.
-TRIPLETS = {
-    "visual-all-full": (5e-10, 6.2e-3, 7e-3, 2.3e-4, 101.0, 125.0),
-    "visual-all-minimal": (0.0, 6.5e-3, 7.1e-3, 0.0, 101.0, 114.0),
-    "hippocampal-all-full": (6.1e-3, 6.7e-3, 1.6e-3, 1.4e-3, 946.0, 27.0),
-    "hippocampal-all-minimal": (5.3e-3, 8e-3, 3.5e-3, 0.0, 946.0, 40.0),
-}
-
-
 def triplet(
     name: str,
     published: str,
@@ -180,29 +180,18 @@ def triplet(
     delay_ms: float = 1.0,
 ) -> dict[str, Any]:
     """Triplet STDP, all to all."""
-    a2_plus, a3_plus, a2_minus, a3_minus, tau_x, tau_y = TRIPLETS[published]
-    synapse = {"weight": w, "Wmax": w_max, "tau_plus": 16.8, "tau_plus_triplet": tau_x}
-    synapse |= {"Aplus": a2_plus, "Aplus_triplet": a3_plus}
-    synapse |= {"Aminus": a2_minus, "Aminus_triplet": a3_minus}
-    post = {"tau_minus": 33.7, "tau_minus_triplet": tau_y}
+    ours = REFERENCE["triplet_set"](published)
+    tau = {name: round(ours[f"tau_{name}_s"] * 1e3, 1) for name in ("plus", "minus", "x", "y")}
+    synapse = {"weight": w, "Wmax": w_max, "tau_plus": tau["plus"], "tau_plus_triplet": tau["x"]}
+    synapse |= {"Aplus": ours["a2_plus"], "Aplus_triplet": ours["a3_plus"]}
+    synapse |= {"Aminus": ours["a2_minus"], "Aminus_triplet": ours["a3_minus"]}
+    post = {"tau_minus": tau["minus"], "tau_minus_triplet": tau["y"]}
     weights = carried("stdp_triplet_synapse", synapse, *spikes, delay_ms, **post)
     return {
         "name": f"triplet-{published}-{name}",
         "rule": "triplet_stdp",
         "published": published,
-        "parameters": {
-            "nearest": False,
-            "a2_plus": a2_plus,
-            "a3_plus": a3_plus,
-            "a2_minus": a2_minus,
-            "a3_minus": a3_minus,
-            "tau_plus_s": 0.0168,
-            "tau_minus_s": 0.0337,
-            "tau_x_s": tau_x * 1e-3,
-            "tau_y_s": tau_y * 1e-3,
-            "w_min": 0.0,
-            "w_max": w_max,
-        },
+        "parameters": {"nearest": False, **ours, "w_min": 0.0, "w_max": w_max},
         "weight": w,
         **train(*spikes, delay_ms),
         "weights": weights,
@@ -212,7 +201,8 @@ def triplet(
 def triplets() -> list[dict[str, Any]]:
     random = poisson(3, 2000.0, 20.0, 1.0)
     entries = [triplet("issue", f"visual-all-{form}", GOLDEN) for form in ("full", "minimal")]
-    entries += [triplet("random", published, random) for published in TRIPLETS]
+    published = [name for name in REFERENCE["TRIPLETS"] if "-all-" in name]
+    entries += [triplet("random", name, random) for name in published]
     # Near enough to each bound to meet it.
     entries.append(triplet("upper-bound", "hippocampal-all-minimal", random, w_max=1.03))
     entries.append(triplet("lower-bound", "visual-all-full", random, w=0.03))
@@ -347,9 +337,88 @@ def inhibitories() -> list[dict[str, Any]]:
     ]
 
 
+def nearest_triplet(published: str) -> dict[str, Any]:
+    """What NEST has no model for, from our own reference."""
+    spikes = train(*poisson(3, 2000.0, 20.0, 1.0), 1.0)
+    parameters = {
+        "nearest": True,
+        **REFERENCE["triplet_set"](published),
+        "w_min": 0.0,
+        "w_max": 2.0,
+    }
+    seen = REFERENCE["events"](**spikes)
+    _, weights = REFERENCE["triplet_stdp"](seen, 1.0, **parameters)
+    return {
+        "name": f"triplet-{published}-random",
+        "rule": "triplet_stdp",
+        "published": published,
+        "parameters": parameters,
+        "weight": 1.0,
+        **spikes,
+        "weights": [w for w, (_, kind) in zip(weights, seen, strict=True) if kind == 0],
+    }
+
+
+#: Brader, Senn & Fusi (2007), table 1: in units of X_max, J_C and the threshold voltage.
+SDSP = {
+    "jump_up": 0.1,
+    "jump_down": 0.1,
+    "drift_up": 3.5,
+    "drift_down": 3.5,
+    "theta_x": 0.5,
+    "theta_v": 0.8,
+    "theta_up": [3.0, 13.0],
+    "theta_down": [3.0, 4.0],
+    "tau_calcium_s": 0.06,
+}
+
+
+def sdsp(name: str, seed: int, rates_hz: tuple[float, float], v: tuple[float, float]) -> Any:
+    """Brader's rule from our own reference, the voltage met by each spike drawn from `v`."""
+    rng = np.random.default_rng(seed)
+    # On the grid, the two on odd and even steps of it.
+    pre, post = (
+        np.sort(rng.choice(np.arange(20, 3000), round(0.6 * rate), False)) * 0.2 + shift
+        for rate, shift in zip(rates_hz, (0.0, 0.1), strict=True)
+    )
+    spikes = train(pre.tolist(), post.tolist(), 0.0)
+    met = rng.uniform(*v, len(pre)).tolist()
+    seen = REFERENCE["events"](**spikes)
+    _, x = REFERENCE["sdsp"](seen, met, 0.45, **SDSP)
+    return {
+        "name": f"sdsp-{name}",
+        "rule": "sdsp",
+        "parameters": SDSP,
+        "x": 0.45,
+        **spikes,
+        "v": met,
+        "weights": [value for value, (_, kind) in zip(x, seen, strict=True) if kind == 0],
+    }
+
+
+def references() -> list[dict[str, Any]]:
+    """Rules that no peer has."""
+    published = [name for name in REFERENCE["TRIPLETS"] if "nearest" in name]
+    return [
+        *map(nearest_triplet, published),
+        sdsp("potentiating", 21, (60.0, 80.0), (0.6, 1.0)),
+        sdsp("depressing", 22, (60.0, 55.0), (0.0, 0.9)),
+    ]
+
+
 def main() -> None:
     """Run all of it and write one JSON file."""
-    made = (pairs, triplets, rewards, short_terms, inhibitories, clopaths, eprops, nengo_rules)
+    made = (
+        pairs,
+        triplets,
+        rewards,
+        short_terms,
+        inhibitories,
+        clopaths,
+        eprops,
+        nengo_rules,
+        references,
+    )
     entries = [entry for make in made for entry in make()]
     for entry in entries:
         found = entry.get("weights", entry.get("factors"))

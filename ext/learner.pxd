@@ -7,6 +7,7 @@ cdef extern from "rule.h":
         KERNEL_ABI
         FINE_TICKS
         MOST_DECAYS
+        MOST_PARAMETERS
     ctypedef struct Decay:
         int64_t window
         double rate
@@ -42,7 +43,7 @@ cdef extern from "rule.h":
         void (*step)(Learner *, int64_t) noexcept nogil
     ctypedef struct Learner:
         const Kernel *kernel
-        const double *parameter
+        double *parameter
         Decay *decay
         double w_min
         double w_max

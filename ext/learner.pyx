@@ -201,9 +201,13 @@ cdef void set_up(Learner *l, object edge):
     cdef const int32_t[::1] broad
     cdef int64_t[::1] fired = edge.fired, since = edge.since, spikes = edge.spikes
     cdef Target[::1] target = edge.target
+    cdef int64_t n
     cdef Moment[::1] begun = edge.begun
     l.kernel = kernel_of(edge.kernel)
-    l.parameter = &parameter[0]
+    if parameter.shape[0] > MOST_PARAMETERS:
+        raise ValueError(f"a rule has at most {MOST_PARAMETERS} parameters")
+    for n in range(parameter.shape[0]):
+        l.parameter[n] = parameter[n]
     l.w_min, l.w_max, l.tick_s, l.window = edge.w_min, edge.w_max, edge.tick_s, edge.window
     l.sign = edge.sign
     l.sources, l.targets = edge.sources, edge.targets
@@ -230,6 +234,8 @@ cdef void set_up(Learner *l, object edge):
         if coarse_ is not None:
             coarse, fine = coarse_, fine_
             l.decay[k].coarse, l.decay[k].fine = &coarse[0], &fine[0]
+    for n in range(len(edge.decays), MOST_DECAYS):
+        l.decay[n] = l.decay[0]
     if edge.modulator is not None:
         modulator = edge.modulator
         l.modulator, l.modulators = &modulator[0], modulator.shape[0]

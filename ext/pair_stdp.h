@@ -18,8 +18,7 @@ INLINE double potentiated(const Learner *l, double w, double x)
     double a = l->parameter[A_PLUS];
     if (mu != 0.0)
         a *= pow((l->w_max - w) / (l->w_max - l->w_min), mu);
-    w += a * x;
-    return w < l->w_max ? w : l->w_max;
+    return lesser(w + a * x, l->w_max);
 }
 
 INLINE double depressed(const Learner *l, double w, double x)
@@ -28,8 +27,7 @@ INLINE double depressed(const Learner *l, double w, double x)
     double a = l->parameter[A_MINUS];
     if (mu != 0.0)
         a *= pow((w - l->w_min) / (l->w_max - l->w_min), mu);
-    w -= a * x;
-    return w > l->w_min ? w : l->w_min;
+    return greater(w - a * x, l->w_min);
 }
 
 INLINE void take_trace(const Learner *l, Source *pre) { pre->trace = l->of_source[pre->source]; }
@@ -53,6 +51,28 @@ INLINE void pair_lower(
 #define all_raise pair_raise
 #define all_lower pair_lower
 #define RULE all
+#define STATES 0
+#include "rows.h"
+
+/* The same where both mu are 0, which is quicker. */
+INLINE void additive_raise(
+    const Learner *l, Synapse *s, const Source *pre, Moment from, Moment at, int first)
+{
+    const double a = l->parameter[A_PLUS] * pre->trace;
+    (void)from, (void)first;
+    s->w = lesser(s->w + a * decayed(&l->decay[0], at.at - pre->fired), l->w_max);
+}
+
+INLINE void additive_lower(
+    const Learner *l, Synapse *s, const Source *pre, const Target *post, Moment from)
+{
+    const double a = l->parameter[A_MINUS] * post->trace;
+    (void)from;
+    s->w = greater(s->w - a * decayed(&l->decay[1], pre->now - post->last), l->w_min);
+}
+
+#define additive_begin take_trace
+#define RULE additive
 #define STATES 0
 #include "rows.h"
 
@@ -142,7 +162,9 @@ static double spiked_alone(Learner *l, int64_t i, int64_t now)
     };
 
 PAIR_KERNEL(pair_all_to_all, all, 0, sent, spiked)
+PAIR_KERNEL(pair_all_to_all_additive, additive, 0, sent, spiked)
 PAIR_KERNEL(pair_nearest_symmetric, all, 0, sent_alone, spiked_alone)
+PAIR_KERNEL(pair_nearest_symmetric_additive, additive, 0, sent_alone, spiked_alone)
 PAIR_KERNEL(pair_presynaptic_centred, centred, 1, sent_alone, spiked_alone)
 PAIR_KERNEL(pair_restricted_symmetric, restricted, 0, sent_alone, spiked_alone)
 

@@ -33,6 +33,8 @@ INLINE Moment latest_event(const Source *pre, const Target *post, Moment begun)
     const Moment fired = {pre->fired, pre->mark}, last = {post->last, post->mark};
     return later_of(later_of(fired, last), begun);
 }
+/* A target is fetched so many synapses before its turn. */
+#define AHEAD 12
 #define ROW_KINDS(call)                                                              \
     if (l->weight64) {                                                               \
         if (l->targets16) { call(0, 1) }                                             \
@@ -96,9 +98,15 @@ INLINE Synapse NAME(load)(const Learner *l, int64_t k, const int wide)
 
 /* `index`: 0 for 16 bits, 1 for 32, 2 for full rows. */
 INLINE void NAME(arrive_row)(
-    const Learner *restrict l, Row row, int64_t now, float value, float *restrict arrived,
+    const Learner *restrict given, Row row, int64_t now, float value, float *restrict arrived,
     const int index, const int wide)
 {
+    /* A copy that nothing can change stays in registers. */
+    const Learner copy = *given, *const l = &copy;
+    if (arrived) /* this is the clocked engine, which has tables for all decays */
+        for (int n = 0; n < MOST_DECAYS; n++)
+            if (l->decay[n].coarse == NULL)
+                __builtin_unreachable();
     Source pre = source_of(l, row.source, now);
     const double delivered = l->sign * value;
     NAME(begin)(l, &pre);
@@ -107,6 +115,8 @@ INLINE void NAME(arrive_row)(
             : index == 1 ? l->targets32[k] : k - row.source * l->targets;
         const Target post = l->target[i];
         Synapse s = NAME(load)(l, k, wide);
+        if (index < 2 && k + AHEAD < row.end)
+            __builtin_prefetch(&l->target[index ? l->targets32[k + AHEAD] : l->targets16[k + AHEAD]]);
         NAME(catch_up)(l, i, &s, &pre, &post);
         if (arrived)
             arrived[i] += (float)(s.w * delivered);
@@ -135,6 +145,12 @@ INLINE void NAME(settle_row)(const Learner *restrict l, Row row, const int index
 
 static void NAME(arrive)(const Learner *l, Row row, int64_t now, float value, float *arrived)
 {
+#define CALL(index, wide) NAME(arrive_row)(l, row, now, value, NULL, index, wide);
+    if (!arrived) {
+        ROW_KINDS(CALL)
+        return;
+    }
+#undef CALL
 #define CALL(index, wide) NAME(arrive_row)(l, row, now, value, arrived, index, wide);
     ROW_KINDS(CALL)
 #undef CALL

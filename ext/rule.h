@@ -16,6 +16,7 @@
 #define KERNEL_ABI 1
 #define KERNEL_CAPSULE "reflexarc.kernel"
 #define MOST_DECAYS 6
+#define MOST_PARAMETERS 16
 /* Tables of a decay are split at this many ticks. */
 #define FINE_TICKS 256
 
@@ -33,7 +34,7 @@ INLINE double decayed(const Decay *d, int64_t ticks)
         return 0.0;
     if (d->coarse == NULL)
         return exp(-d->rate * (double)ticks);
-    return d->coarse[ticks / FINE_TICKS] * d->fine[ticks % FINE_TICKS];
+    return d->coarse[(uint64_t)ticks / FINE_TICKS] * d->fine[(uint64_t)ticks % FINE_TICKS];
 }
 
 /* What a synapse asks of its target each time. */
@@ -105,7 +106,7 @@ typedef struct {
  * number k of source j is of_source[k * sources + j]. */
 struct Learner {
     const Kernel *kernel;
-    const double *parameter; /* of the rule, in the order of its class's `parameters` */
+    double parameter[MOST_PARAMETERS]; /* in the order of its class's `parameters` */
     Decay decay[MOST_DECAYS];
     double w_min, w_max;     /* of sign * weight, which is what a rule sees */
     double sign;             /* 1 or -1 */
@@ -136,12 +137,8 @@ struct Learner {
 
 /* --- for rows.h and kernels of a shape of their own ----------------------------------------- */
 
-/* Within the bounds; what is not a number becomes the lower one. */
-INLINE double bounded(const Learner *l, double w)
-{
-    w = w > l->w_min ? w : l->w_min;
-    return w < l->w_max ? w : l->w_max;
-}
+INLINE double lesser(double a, double b) { return a < b ? a : b; }
+INLINE double greater(double a, double b) { return a > b ? a : b; }
 
 INLINE int64_t target_at(const Learner *l, int64_t source, int64_t k)
 {

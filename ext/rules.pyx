@@ -6,7 +6,9 @@ from reflexarc.ext.learner cimport Kernel
 
 cdef extern from "pair_stdp.h":
     const Kernel pair_all_to_all
+    const Kernel pair_all_to_all_additive
     const Kernel pair_nearest_symmetric
+    const Kernel pair_nearest_symmetric_additive
     const Kernel pair_presynaptic_centred
     const Kernel pair_restricted_symmetric
 cdef extern from "triplet_stdp.h":
@@ -21,7 +23,9 @@ cdef object capsule(const Kernel *kernel):
 #: By rule, and pairing where it has several.
 KERNELS = {
     "pair_stdp/all_to_all": capsule(&pair_all_to_all),
+    "pair_stdp/all_to_all/additive": capsule(&pair_all_to_all_additive),
     "pair_stdp/nearest_symmetric": capsule(&pair_nearest_symmetric),
+    "pair_stdp/nearest_symmetric/additive": capsule(&pair_nearest_symmetric_additive),
     "pair_stdp/presynaptic_centred": capsule(&pair_presynaptic_centred),
     "pair_stdp/restricted_symmetric": capsule(&pair_restricted_symmetric),
     "triplet_stdp/all_to_all": capsule(&triplet_all_to_all),

@@ -22,7 +22,7 @@ INLINE void triplet_raise(
     const double r1 = pre->trace * decayed(&l->decay[0], at.at - pre->fired);
     const double w = s->w + r1 * (l->parameter[A2_PLUS] + l->parameter[A3_PLUS] * at.mark);
     (void)from, (void)first;
-    s->w = w < l->w_max ? w : l->w_max;
+    s->w = lesser(w, l->w_max);
 }
 
 INLINE void triplet_lower(
@@ -31,7 +31,7 @@ INLINE void triplet_lower(
     const double o1 = post->trace * decayed(&l->decay[1], pre->now - post->last);
     const double w = s->w - o1 * (l->parameter[A2_MINUS] + l->parameter[A3_MINUS] * pre->second);
     (void)from;
-    s->w = w > l->w_min ? w : l->w_min;
+    s->w = greater(w, l->w_min);
 }
 
 #define RULE triplet

@@ -60,7 +60,7 @@ class Edge:
         sources, targets = synapses.sources, synapses.targets
         per_source, per_target, per_synapse, shared = numbers(rule.kernel)
         self.kernel, self.tick_s = rule.kernel, tick_s
-        self.parameter = np.array([*rule.parameters(tick_s), 0.0])
+        self.parameter = np.array(rule.parameters(tick_s), np.float64)
         self.w_min, self.w_max = rule.w_min, rule.w_max
         self.sign = -1.0 if rule.sign == "negative" else 1.0
         self.window = ceil(rule.window_s / tick_s)

@@ -52,7 +52,9 @@ class PairStdp(KernelRule):
     @property
     def kernel(self) -> object:
         """The capsule of its kernel."""
-        return KERNELS[f"pair_stdp/{self.pairing}"]
+        name = f"pair_stdp/{self.pairing}"
+        additive = None if self.mu_plus or self.mu_minus else KERNELS.get(f"{name}/additive")
+        return additive or KERNELS[name]
 
     @property
     def decays_s(self) -> Sequence[float]:

@@ -190,6 +190,50 @@ def vogels(seen, w, *, learning_rate, tau_s, alpha, w_min, w_max):
     return np.array([t for t, _ in seen]), np.array(weights)
 
 
+def sdsp(seen, v, x, *, jump_up, jump_down, drift_up, drift_down, theta_x, theta_v, theta_up,
+         theta_down, tau_calcium_s, calcium_jump=1.0):  # fmt: skip
+    """Spike-driven synaptic plasticity (Brader, Senn & Fusi 2007): x in [0, 1] after each event.
+
+    v is the postsynaptic voltage that each presynaptic spike meets; theta_up and theta_down are
+    (low, high), the open ranges of calcium in which x jumps. Between events x drifts, up above
+    theta_x and else down, per second. The weight is the high one where x > theta_x.
+    """
+    calcium, last, values, voltages = Trace(tau_calcium_s), 0.0, [], iter(v)
+    for t, kind in seen:
+        x += (t - last) * (drift_up if x > theta_x else -drift_down)
+        x, last = bounded(x, 0.0, 1.0), t
+        if kind == PRE:
+            c, up = calcium_jump * calcium.at(t), next(voltages) > theta_v
+            low, high = theta_up if up else theta_down
+            if low < c < high:
+                x = bounded(x + jump_up if up else x - jump_down, 0.0, 1.0)
+        elif kind == POST:
+            calcium.spike(t)
+        values.append(x)
+    return np.array([t for t, _ in seen]), np.array(values)
+
+
+def sdsp_stepped(pre_steps, post_steps, v, x, *, jump_up, jump_down, drift_up, drift_down, theta_x,
+                 theta_v, theta_up, theta_down, tau_calcium_s, calcium_jump=1.0,
+                 dt_s=1e-6):  # fmt: skip
+    """`sdsp` step by step: x after each presynaptic spike. v by the step of the spike."""
+    c, values, pre, post = 0.0, [], set(pre_steps), set(post_steps)
+    keep = math.exp(-dt_s / tau_calcium_s)
+    for n in range(1, max(pre_steps) + 1):
+        c *= keep
+        x += dt_s * drift_up if x > theta_x else -dt_s * drift_down
+        x = min(max(x, 0.0), 1.0)
+        if n in pre:
+            if v[n] > theta_v and theta_up[0] < c < theta_up[1]:
+                x = min(x + jump_up, 1.0)
+            elif v[n] <= theta_v and theta_down[0] < c < theta_down[1]:
+                x = max(x - jump_down, 0.0)
+            values.append(x)
+        if n in post:
+            c += calcium_jump
+    return np.array(values)
+
+
 def clopath(pre_steps, v, u_plus, u_minus, w, dt_s, *, a_ltp, a_ltd, theta_plus, theta_minus,
             tau_x_s, w_min, w_max):  # fmt: skip
     """Voltage-based STDP (Clopath et al. 2010), step by step; the weight at each presynaptic spike.
