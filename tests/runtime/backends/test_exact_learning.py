@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import reflexarc
 from reflexarc.runtime.backends.clocked import ClockedBackend
-from reflexarc.runtime.backends.exact import ExactBackend, ExactProgram
 from reflexarc.runtime.backends.contract import chain, three_neurons
+from reflexarc.runtime.backends.exact import ExactBackend, ExactProgram
 from reflexarc.runtime.batch import SPIKE, Array
 from reflexarc.runtime.drive import Spikes
 from reflexarc.runtime.errors import ConfigError, UnsupportedError
@@ -216,7 +216,9 @@ def test_weights_are_those_of_the_plain_loop(
     program.run({}, days * DAY_S)
     found = drive(program, pre_s, post_s, 1.1)
     sign = -1.0 if rule.sign == "negative" else 1.0
-    assert sign * found == pytest.approx(expected(rule, pre_s, post_s, delay_s, 1.1), rel=1e-9)
+    # Of the range of weights: a tick is 2e-10 of a time constant, and many changes add up.
+    by_loop = expected(rule, pre_s, post_s, delay_s, 1.1)
+    assert sign * found == pytest.approx(by_loop, rel=0, abs=1e-9)
     assert rule.w_min <= sign * found <= rule.w_max
 
 
@@ -310,8 +312,6 @@ def test_reading_and_cutting_change_no_bit(rule: Rule, matrix: bool) -> None:
         read.state()
     assert read.weights("edge").tobytes() == whole.weights("edge").tobytes()
     ours, theirs = whole.state(), read.state()
-    queued = [sorted(state.pop("events").tolist()) for state in (ours, theirs)]  # a heap
-    assert queued[0] == queued[1]
     assert all(ours[key].tobytes() == theirs[key].tobytes() for key in ours)
 
 
