@@ -27,6 +27,7 @@ from reflexarc.ext.layers cimport (
     delay_write,
     linear,
     mark_above,
+    modulate,
     neurons,
     pes,
     scale,
@@ -45,6 +46,7 @@ from reflexarc.ext.program cimport (
     LEARN,
     LINEAR,
     LOG,
+    MODULATE,
     MOST_THREADS,
     NEURONS,
     PES,
@@ -190,6 +192,8 @@ cdef void run_alone(Machine *m, const Op *op) noexcept nogil:
         note_fired(m, op)
     elif op.kind == RELEASE:
         release_all(m, op)
+    elif op.kind == MODULATE:
+        modulate(op, a, m.ports[op.variant].held)
 
 
 cdef inline bint is_shared(const Op *op) noexcept nogil:

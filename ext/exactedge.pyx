@@ -50,14 +50,20 @@ cdef double before_arrival(PlasticEdge *e, int64_t source, int64_t now) noexcept
     if l.kernel != NULL:
         note_pending(e, now)
         look_after(l, now)
-        if l.active and l.kernel.settle != NULL and has_past(l, source):
-            l.kernel.settle(l, Row(source, l.rows[source], l.rows[source + 1]))
+        if l.active and l.kernel.settle != NULL and has_past(l, source, now):
+            l.kernel.settle(l, row_of(l, source))
+            if l.kernel.finish != NULL:
+                l.kernel.finish(l, row_of(l, source), now)
             l.since[source] = max(l.since[source], now - 1)
     return release(&e.transmitter, source, now) if e.transmitter.u != NULL else 1.0
 
 
-cdef inline bint has_past(const Learner *l, int64_t source) noexcept nogil:
-    return l.fired[source] >= 0 and l.since[source] < l.fired[source] + l.window
+cdef inline bint has_past(const Learner *l, int64_t source, int64_t now) noexcept nogil:
+    return l.fired[source] >= 0 and max(l.since[source], now) < l.fired[source] + l.window
+
+
+cdef inline Row row_of(const Learner *l, int64_t source) noexcept nogil:
+    return Row(source, l.rows[source], l.rows[source + 1])
 
 
 cdef int64_t after_arrival(PlasticEdge *e, int64_t source, int64_t now) noexcept nogil:
@@ -67,7 +73,7 @@ cdef int64_t after_arrival(PlasticEdge *e, int64_t source, int64_t now) noexcept
     if l.kernel == NULL or l.fired[source] == now:
         return 0
     if l.active and l.kernel.arrive != NULL:
-        l.kernel.arrive(l, Row(source, l.rows[source], l.rows[source + 1]), now, 1.0, NULL)
+        l.kernel.arrive(l, row_of(l, source), now, 1.0, NULL)
         learnt = l.rows[source + 1] - l.rows[source]
     note_source(l, source, now)
     return learnt

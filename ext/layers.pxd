@@ -12,4 +12,5 @@ cdef void mark_above(int64_t n, double *y, const double *v, const double *limit)
 cdef int64_t neurons(const Op *op, const Arrays *a) noexcept nogil
 cdef void delay_read(const Op *op, const Arrays *a, int64_t step) noexcept nogil
 cdef void delay_write(const Op *op, const Arrays *a, int64_t step) noexcept nogil
+cdef void modulate(const Op *op, const Arrays *a, bint held) noexcept nogil
 cdef int64_t pes(const Op *op, const Arrays *a, bint learning) noexcept nogil

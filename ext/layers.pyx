@@ -4,7 +4,7 @@ Spikes are delivered along the rows of the sources that fired, so the cost of a 
 of its neurons alone.
 """
 
-from libc.math cimport trunc
+from libc.math cimport fabs, trunc
 from libc.stdint cimport int32_t, int64_t
 
 from reflexarc.ext.plasticity cimport Pes, update_pes, update_trace
@@ -297,6 +297,16 @@ cdef void delay_write(const Op *op, const Arrays *a, int64_t step) noexcept nogi
     cdef int64_t i, row = op.state + (step % op.m) * op.n
     for i in range(op.n):
         a.values[row + i] = a.values[op.x + i]
+
+
+cdef void modulate(const Op *op, const Arrays *a, bint held) noexcept nogil:
+    """Levels under a held value, or under spikes, each worth one value held for the step."""
+    cdef const double *p = a.constants + op.params  # decay, gain, value of a spike
+    cdef double unit = 1.0 if held else p[2], level
+    cdef int64_t i
+    for i in range(op.n):
+        level = p[0] * a.values[op.y + i] + p[1] * (a.values[op.x + i] * unit)
+        a.values[op.y + i] = level if fabs(level) >= 1e-300 else 0.0  # denormals are slow
 
 
 cdef int64_t pes(const Op *op, const Arrays *a, bint learning) noexcept nogil:

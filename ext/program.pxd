@@ -42,6 +42,7 @@ cdef enum Kind:
     SETTLE        # bring rows of a matrix that learns up to date before it multiplies
     LEARN         # note for an edge that learns who fired
     RELEASE       # what an edge with short-term plasticity delivers of the spikes that arrive now
+    MODULATE      # y = decay y + gain x: the level of a modulator
     PROJECT       # deliver along a projection          (shared by the threads)
     POPULATION    # one step of a layer                 (shared by the threads)
 
@@ -78,7 +79,7 @@ cdef enum Generator:
 # All fields are int64, so that a NumPy table of them is this struct. -1 stands for absent.
 cdef struct Op:
     int64_t kind
-    int64_t variant    # Storage, Reset, Model or Generator; the port of LOG
+    int64_t variant    # Storage, Reset, Model or Generator; the port of LOG and MODULATE
     int64_t n          # elements of the output
     int64_t m          # elements of the input; of POPULATION: substeps; of LEARN: targets' delay
     int64_t x          # input, in values

@@ -13,7 +13,8 @@ KINDS = {
     "delay_read": DELAY_READ, "delay_write": DELAY_WRITE, "log": LOG, "pes": PES,
     "conv": CONV, "scale": SCALE, "threshold": THRESHOLD,
     "record": RECORD, "collect": COLLECT, "fired": FIRED, "generate": GENERATE,
-    "settle": SETTLE, "learn": LEARN, "release": RELEASE, "project": PROJECT, "population": POPULATION,
+    "settle": SETTLE, "learn": LEARN, "modulate": MODULATE, "release": RELEASE,
+    "project": PROJECT, "population": POPULATION,
 }
 STORAGES = {
     "sparse32": SPARSE32, "sparse64": SPARSE64, "dense32": DENSE32, "dense64": DENSE64,

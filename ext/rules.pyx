@@ -4,6 +4,8 @@ from cpython.pycapsule cimport PyCapsule_New
 
 from reflexarc.ext.learner cimport Kernel
 
+cdef extern from "clopath.h":
+    const Kernel clopath
 cdef extern from "pair_stdp.h":
     const Kernel pair_all_to_all
     const Kernel pair_all_to_all_additive
@@ -11,9 +13,15 @@ cdef extern from "pair_stdp.h":
     const Kernel pair_nearest_symmetric_additive
     const Kernel pair_presynaptic_centred
     const Kernel pair_restricted_symmetric
+cdef extern from "reward_stdp.h":
+    const Kernel reward_stdp
+cdef extern from "sdsp.h":
+    const Kernel sdsp
 cdef extern from "triplet_stdp.h":
     const Kernel triplet_all_to_all
     const Kernel triplet_nearest
+cdef extern from "vogels.h":
+    const Kernel vogels_stdp
 
 
 cdef object capsule(const Kernel *kernel):
@@ -28,6 +36,10 @@ KERNELS = {
     "pair_stdp/nearest_symmetric/additive": capsule(&pair_nearest_symmetric_additive),
     "pair_stdp/presynaptic_centred": capsule(&pair_presynaptic_centred),
     "pair_stdp/restricted_symmetric": capsule(&pair_restricted_symmetric),
+    "clopath": capsule(&clopath),
+    "r_stdp": capsule(&reward_stdp),
+    "sdsp": capsule(&sdsp),
     "triplet_stdp/all_to_all": capsule(&triplet_all_to_all),
     "triplet_stdp/nearest": capsule(&triplet_nearest),
+    "vogels": capsule(&vogels_stdp),
 }

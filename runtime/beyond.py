@@ -23,6 +23,7 @@ from reflexarc.runtime.network import (
     RECEPTORS,
     FloatArray,
     Input,
+    Modulator,
     Network,
     NeuronKind,
     Neurons,
@@ -74,7 +75,7 @@ Entry: TypeAlias = Annotated[NeuronsEntry | ProjectionEntry, Field(discriminator
 
 def is_beyond(node: Node) -> bool:
     """Whether NIR has no word for `node`."""
-    return isinstance(node, Projection) or (
+    return isinstance(node, Projection | Modulator) or (
         isinstance(node, Neurons) and node.kind not in NIR_PARAMETERS
     )
 
@@ -234,7 +235,8 @@ def _check_edge(network: Network, source: str, target: str, fail: Fail) -> None:
         if name not in network.nodes:
             fail(("edges",), f"{source} -> {target}: there is no node '{name}'")
     first, second = network.nodes[source], network.nodes[target]
-    if isinstance(first, Output) or isinstance(second, Input) or takes_nothing(second):
+    ends = isinstance(first, Output | Modulator), isinstance(second, Input) or takes_nothing(second)
+    if any(ends):
         fail(("edges",), f"{source} -> {target}: nothing leads this way")
     if first.size != input_size(second):
         fail(

@@ -34,6 +34,7 @@ from reflexarc.runtime.network import (
     Input,
     Linear,
     Mode,
+    Modulator,
     Network,
     Neurons,
     Node,
@@ -102,6 +103,17 @@ class Builder:
     ) -> Population:
         """Add a port where spikes or values enter."""
         return self._add(Input(name=name, shape=_shape(name, shape)), positions)
+
+    def modulator(self, name: str, size: int = 1, tau_s: float | None = None) -> str:
+        """Add a port of `size` lines for a reward, an error or a neuromodulator.
+
+        Rules of learning name it; nothing leads to or from it. See `Modulator` for `tau_s`.
+
+        Returns:
+            The name of the node.
+        """
+        self._add(Modulator(name=name, shape=_shape(name, size), tau_s=tau_s))
+        return name
 
     def population(
         self,
@@ -317,6 +329,8 @@ class Builder:
         node = self._nodes.get(part.name) if isinstance(part, Population) else None
         if node is None or part.first + part.size > node.size:
             raise ConfigError(f"{where}: {part!r} is not of this Builder")
+        if isinstance(node, Modulator):
+            raise ConfigError(f"{where}: '{part.name}' is a modulator, which only rules name")
         return node
 
     def _whole(self, source: Population, where: str) -> Node:

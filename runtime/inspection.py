@@ -22,6 +22,7 @@ from reflexarc.runtime.network import (
     Conv,
     Delay,
     Linear,
+    Modulator,
     Network,
     Neurons,
     Node,
@@ -198,6 +199,10 @@ def _says(node: Node) -> str:
             return f"weight {weight}, delay {node.delay_s:g} s{receptor}"
         case Linear():
             return f"weight {_range(node.weight)}"
+        case Modulator(tau_s=None):
+            return "for learning"
+        case Modulator():
+            return f"for learning, tau_s {node.tau_s:g}"
         case Delay():
             return f"delay {_range(node.delay_s)} s"
     return ""

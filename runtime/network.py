@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import prod
+from math import expm1, prod
 from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from reflexarc.runtime.errors import ConfigError
 from reflexarc.runtime.plasticity import Rule
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
@@ -119,6 +120,34 @@ class Node:
 @dataclass(frozen=True, kw_only=True)
 class Input(Node):
     """Where spikes or values enter."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modulator(Input):
+    """An input port that leads to no neuron: rules of learning that name it use what it shows.
+
+    Attributes:
+        tau_s: None shows in each step what was given in it, a spike counting 1 in its step. Else
+            the level of a neuromodulator: d level/dt = (x - level) / tau_s, where x is the value
+            held, or for a spike a Dirac of area one, which raises the level by 1 / tau_s (NEST's
+            volume transmitter). In clocked mode a spike does so at the end of its step.
+
+    Raises:
+        ConfigError: a tau_s that is not above 0 and finite, or more than one axis.
+    """
+
+    tau_s: float | None = None
+
+    def __post_init__(self) -> None:
+        where = f"modulator '{self.name}'"
+        if self.tau_s is not None and not 0 < self.tau_s < np.inf:
+            raise ConfigError(f"{where}: tau_s must be above 0 and finite, not {self.tau_s}")
+        if len(self.shape) != 1:
+            raise ConfigError(f"{where}: it has one axis, not the shape {self.shape}")
+
+    def spike_value(self, dt_s: float) -> float:
+        """The value that, held for a step of `dt_s`, does what a spike in it does."""
+        return 1.0 if self.tau_s is None else 1.0 / (self.tau_s * -expm1(-dt_s / self.tau_s))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,7 +300,7 @@ class Network:
     seed: int = 0
 
     def inputs(self) -> list[Input]:
-        """The input ports, in the order of the file."""
+        """The input ports, modulators among them, in the order of the file."""
         return [node for node in self.nodes.values() if isinstance(node, Input)]
 
     def outputs(self) -> list[Output]:

@@ -28,6 +28,7 @@ from reflexarc.runtime.network import (
     Flatten,
     Input,
     Linear,
+    Modulator,
     Network,
     Neurons,
     Node,
@@ -234,7 +235,7 @@ def _write_graph(file: Any, network: Network, ordered: bool) -> None:
 def _raw(node: Node) -> tuple[str, Mapping[str, Array | str]]:
     """NIR's type and parameters of a node."""
     match node:
-        case Input():
+        case Input() if not isinstance(node, Modulator):
             return "Input", {"shape": np.array(node.shape)}
         case Output():
             return "Output", {"shape": np.array(node.shape)}

@@ -16,7 +16,15 @@ from reflexarc.runtime.beyond import Told, arrays_of, entry_of, is_beyond, told
 from reflexarc.runtime.config import dump_yaml
 from reflexarc.runtime.errors import ConfigError, UnsupportedError
 from reflexarc.runtime.files import replacing
-from reflexarc.runtime.network import Delay, Linear, Network, Neurons, Node, Projection
+from reflexarc.runtime.network import (
+    Delay,
+    Linear,
+    Modulator,
+    Network,
+    Neurons,
+    Node,
+    Projection,
+)
 from reflexarc.runtime.plasticity import Rule
 
 #: A projection that has more pairs than this is not written as a matrix.
@@ -70,6 +78,8 @@ def _in_words_of_nir(network: Network, path: Path) -> Network:
                 edges = [(held if a == name else a, b) for a, b in edges]
                 edges.insert(next(k for k, e in enumerate(edges) if e[0] == held), (name, held))
         else:
+            if isinstance(node, Modulator):
+                _refuse(path, name, "no modulators")
             if isinstance(node, Neurons):
                 _check_words(node, path)
             nodes[name] = node
@@ -136,7 +146,7 @@ def _save_sidecar(network: Network, path: Path) -> None:
 
 def _sidecar(network: Network, graph: str, arrays: str | None) -> dict[str, Any]:
     """The keys of `Sidecar`, those that say nothing left out."""
-    beyond = [node for node in network.nodes.values() if is_beyond(node)]
+    beyond, modulators = _entries(network), _modulators(network)
     said: dict[str, Any] = {
         "graph": graph,
         "arrays": arrays,
@@ -149,7 +159,8 @@ def _sidecar(network: Network, graph: str, arrays: str | None) -> dict[str, Any]
         "plasticity": {name: _rules(said) for name, said in network.plasticity.items()},
         "refractory": {name: told(values) for name, values in _refractory(network).items()},
         "nodes": {node.name: entry_of(node) for node in beyond},
-        "order": list(network.nodes) if beyond else None,
+        "modulators": modulators,
+        "order": list(network.nodes) if beyond or modulators else None,
         "edges": [list(edge) for edge in network.edges] if beyond else None,
     }
     return {key: value for key, value in said.items() if value not in (None, {})}
@@ -160,6 +171,21 @@ def _rules(said: Rule | tuple[Rule, ...]) -> Any:
     if isinstance(said, tuple):
         return [_rules(rule) for rule in said]
     return said.model_dump(exclude_defaults=True) | {"rule": said.rule}
+
+
+def _entries(network: Network) -> list[Node]:
+    """What stands under `nodes`."""
+    nodes = network.nodes.values()
+    return [node for node in nodes if is_beyond(node) and not isinstance(node, Modulator)]
+
+
+def _modulators(network: Network) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for node in network.nodes.values():
+        if isinstance(node, Modulator):
+            decay = {} if node.tau_s is None else {"tau_s": float(node.tau_s)}
+            found[node.name] = {"size": node.size, **decay}
+    return found
 
 
 def _refractory(network: Network) -> dict[str, Array]:
@@ -180,9 +206,8 @@ def _told_here(values: Array) -> Told | list[float]:
 def _arrays(network: Network) -> Mapping[str, Array]:
     """What does not stand in the sidecar."""
     arrays: dict[str, Array] = {}
-    for node in network.nodes.values():
-        if is_beyond(node):
-            arrays |= arrays_of(node)
+    for node in _entries(network):
+        arrays |= arrays_of(node)
     for name, values in _refractory(network).items():
         if told(values) == "array":
             arrays[f"{name}/refractory"] = values

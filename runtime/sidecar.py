@@ -22,15 +22,24 @@ from reflexarc.runtime.network import (
     Delay,
     FloatArray,
     Mode,
+    Modulator,
     Network,
     Neurons,
     Node,
 )
 from reflexarc.runtime.neurons import misfit
 from reflexarc.runtime.nirgraph import warn_of_loose_ends
+from reflexarc.runtime.nirnode import MAX_ELEMENTS
 from reflexarc.runtime.plasticity import Rule, own_rules
 
 _SECONDS: Mapping[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
+
+
+class ModulatorEntry(Strict):
+    """A port of `size` lines that rules of learning name; see `Modulator` for tau_s."""
+
+    size: int = Field(default=1, ge=1, le=MAX_ELEMENTS)
+    tau_s: float | None = Field(default=None, gt=0)
 
 
 class Sidecar(Strict):
@@ -47,8 +56,10 @@ class Sidecar(Strict):
             node, or of the projection; a rule's keys are those of its class.
         refractory: seconds that v is held after a spike, by layer of a kind that NIR has: one
             number, or `array`.
+        modulators: ports for rewards, errors and neuromodulators, in seconds; no edge reaches them.
         nodes: what NIR has no word for, in seconds whatever the time_unit; see `beyond`.
-        order, edges: if there are such nodes, all nodes in their order and all edges.
+        order: all nodes in their order; needed beside nodes, else modulators come last.
+        edges: all edges, if there are such nodes.
         arrays: path of an .npz file, relative to the sidecar, with NODE/KEY for what is large.
     """
 
@@ -62,6 +73,7 @@ class Sidecar(Strict):
     initial_v: dict[str, Told | list[float]] = Field(default_factory=dict)
     plasticity: dict[str, dict[str, Any] | list[dict[str, Any]]] = Field(default_factory=dict)
     refractory: dict[str, Told] = Field(default_factory=dict)
+    modulators: dict[str, ModulatorEntry] = Field(default_factory=dict)
     nodes: dict[str, Entry] = Field(default_factory=dict)
     order: list[str] | None = None
     edges: list[Annotated[list[str], Field(min_length=2, max_length=2)]] | None = None
@@ -124,31 +136,49 @@ def load(
 def _joined(path: Path, sidecar: Sidecar, arrays: dict[str, Array], document: Document) -> Network:
     """The graph of `path` with the nodes that only the sidecar has."""
     graph = nirfile.read(path)
-    if not sidecar.nodes:
-        for key in ("order", "edges"):
-            if getattr(sidecar, key) is not None:
-                document.fail((key,), "is only for sidecars with nodes; remove it")
+    if not sidecar.nodes and sidecar.edges is not None:
+        document.fail(("edges",), "is only for sidecars with nodes; remove it")
+    if not (sidecar.nodes or sidecar.modulators):
+        if sidecar.order is not None:
+            document.fail(("order",), "is only for sidecars with nodes; remove it")
         return graph
-    if sidecar.edges is None or sidecar.order is None:
+    if sidecar.nodes and (sidecar.edges is None or sidecar.order is None):
         document.fail(("nodes",), "need all edges and the order of all nodes beside them")
-    double = next((name for name in sidecar.nodes if name in graph.nodes), None)
-    if double is not None:
-        document.fail(("nodes", double), f"is in {path.name} too; keep one")
-    nodes = dict(graph.nodes)
-    for name, entry in sidecar.nodes.items():
-        nodes[name] = node_of(name, entry, arrays, document.fail)
-    if sorted(sidecar.order) != sorted(nodes):
+    nodes = _all_nodes(graph, path, sidecar, arrays, document)
+    order = list(nodes) if sidecar.order is None else sidecar.order
+    if sorted(order) != sorted(nodes):
         document.fail(("order",), "must name every node of the graph and of the sidecar once")
+    ordered = {name: nodes[name] for name in order}
+    if sidecar.edges is None:
+        return replace(graph, nodes=ordered)
     edges = tuple((before, after) for before, after in sidecar.edges)
     inner = {edge for edge in edges if not sidecar.nodes.keys() & set(edge)}
     odd = inner.symmetric_difference(graph.edges)
     if odd:
         before, after = min(odd)
         document.fail(("edges",), f"{before} -> {after} must be in {path.name} and here")
-    ordered = {name: nodes[name] for name in sidecar.order}
     network = replace(graph, nodes=ordered, edges=edges, source=document.source)
     check_edges(network, document.fail)
     return network
+
+
+def _all_nodes(
+    graph: Network, path: Path, sidecar: Sidecar, arrays: dict[str, Array], document: Document
+) -> dict[str, Node]:
+    """The nodes of the graph, and behind them those of the sidecar."""
+    nodes = dict(graph.nodes)
+    for key, names in (("nodes", sidecar.nodes), ("modulators", sidecar.modulators)):
+        for name in names:
+            if name in nodes:
+                there = path.name if name in graph.nodes else "nodes"
+                document.fail((key, name), f"is in {there} too; keep one")
+        for name in names:
+            if key == "nodes":
+                nodes[name] = node_of(name, sidecar.nodes[name], arrays, document.fail)
+            else:
+                said = sidecar.modulators[name]
+                nodes[name] = Modulator(name=name, shape=(said.size,), tau_s=said.tau_s)
+    return nodes
 
 
 def _from_arguments(overrides: dict[str, Any]) -> Document:

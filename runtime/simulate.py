@@ -13,7 +13,7 @@ from reflexarc.runtime.batch import Array
 from reflexarc.runtime.dialect import named
 from reflexarc.runtime.drive import Drive, Run, Spikes, StepCurrent, number
 from reflexarc.runtime.errors import ConfigError
-from reflexarc.runtime.network import Delay, FloatArray, Network, Neurons
+from reflexarc.runtime.network import Delay, FloatArray, Input, Modulator, Network, Neurons
 
 #: One Input's share: drives, an array (steps first), or a list of them, which add up.
 Given: TypeAlias = Drive | Array | Sequence[Any]
@@ -81,11 +81,11 @@ def simulate(
         raise ConfigError(f"{network.source}: clocked mode needs a step; give dt_s")
     program = ClockedBackend(threads).compile(network, dt_s=step_s)
     steps = _steps(parts, end_s, step_s)
-    sizes = {node.name: node.size for node in network.inputs()}
+    ports = {node.name: node for node in network.inputs()}
     rasters = {
         name: sum(
-            (_raster(name, part, steps, sizes[name], step_s) for part in share),
-            start=np.zeros((steps, sizes[name])),
+            (_raster(ports[name], part, steps, step_s) for part in share),
+            start=np.zeros((steps, ports[name].size)),
         )
         for name, share in parts.items()
     }
@@ -191,13 +191,14 @@ def _steps(parts: Mapping[str, list[Any]], until_s: float | None, dt_s: float) -
     return max(steps, 0)
 
 
-def _raster(name: str, part: Any, steps: int, size: int, dt_s: float) -> FloatArray:
+def _raster(port: Input, part: Any, steps: int, dt_s: float) -> FloatArray:
     """One drive or array as values of each step, shape (steps, size)."""
+    name, size = port.name, port.size
     raster = np.zeros((steps, size))
     if isinstance(part, Spikes):
         _check_index(name, part.i, size)
         at = np.floor(part.t_s / dt_s + _GRACE)
-        value = np.broadcast_to(1.0 if part.area is None else part.area / dt_s, at.shape)
+        value = np.broadcast_to(_values(port, part, dt_s), at.shape)
         within = at < steps
         np.add.at(raster, (at[within].astype(np.int64), part.i[within]), value[within])
     elif isinstance(part, StepCurrent):
@@ -213,6 +214,13 @@ def _raster(name: str, part: Any, steps: int, size: int, dt_s: float) -> FloatAr
             )
         raster[: len(part)] = part.reshape(len(part), size)
     return raster
+
+
+def _values(port: Input, spikes: Spikes, dt_s: float) -> FloatArray | float:
+    """What spikes are worth for the step they fall in."""
+    if isinstance(port, Modulator) and port.tau_s is not None:
+        return port.spike_value(dt_s) * (1.0 if spikes.area is None else spikes.area)
+    return 1.0 if spikes.area is None else spikes.area / dt_s
 
 
 def _in_steps(t_s: float, dt_s: float) -> float:

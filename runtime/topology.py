@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from reflexarc.runtime.network import GENERATORS, Input, Network, Neurons, Output
+from reflexarc.runtime.errors import GraphError
+from reflexarc.runtime.network import GENERATORS, Input, Modulator, Network, Neurons, Output
 
 
 def evaluation_order(network: Network, holding: Collection[str] = ()) -> list[str]:
@@ -69,10 +70,22 @@ def _visit(root: str, after: dict[str, list[str]], seen: set[str], finished: lis
             path.append((following, iter(after[following])))
 
 
+def check_modulators(network: Network) -> None:
+    """No edge leads to or from a Modulator. Raises GraphError, which names the edge."""
+    for before, after in network.edges:
+        for name in (before, after):
+            if isinstance(network.nodes.get(name), Modulator):
+                raise GraphError(
+                    f"{network.source}: edge {before} -> {after}: '{name}' is a modulator, which "
+                    "rules name; make it an Input to lead it to neurons"
+                )
+
+
 def loose_ends(network: Network) -> Iterator[tuple[str, list[str]]]:
     """Nodes that no edge leads into or out of, and which of the two is missing.
 
-    A modulator of learning is heard without an edge; generators take no input.
+    A modulator of learning is heard without an edge; generators take no input, and a Modulator
+    has no edges.
     """
     fed = {after for _, after in network.edges}
     heard = {before for before, _ in network.edges}
@@ -80,6 +93,8 @@ def loose_ends(network: Network) -> Iterator[tuple[str, list[str]]]:
         for rule in network.rules(edge):
             heard.update(rule.modulators)
     for name, node in network.nodes.items():
+        if isinstance(node, Modulator):
+            continue
         takes_nothing = isinstance(node, Neurons) and node.kind in GENERATORS
         missing = []
         if name not in fed and not (isinstance(node, Input) or takes_nothing):

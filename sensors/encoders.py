@@ -11,11 +11,15 @@ from reflexarc.sensors.population import (
     DeltaSpec,
     GaussianPopulation,
     GaussianPopulationSpec,
+    Level,
+    LevelSpec,
     SignedRate,
     SignedRateSpec,
 )
 
-EncoderSpec: TypeAlias = PooledPixelsSpec | GaussianPopulationSpec | SignedRateSpec | DeltaSpec
+EncoderSpec: TypeAlias = (
+    PooledPixelsSpec | GaussianPopulationSpec | SignedRateSpec | DeltaSpec | LevelSpec
+)
 
 
 def make_encoder(spec: EncoderSpec, port_size: int) -> Encoder:
@@ -33,3 +37,5 @@ def make_encoder(spec: EncoderSpec, port_size: int) -> Encoder:
             return SignedRate(spec, port_size)
         case DeltaSpec():
             return Delta(spec, port_size)
+        case LevelSpec():
+            return Level(spec, port_size)

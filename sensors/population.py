@@ -1,4 +1,4 @@
-"""Encoders of readings: Gaussian population, signed rate, and delta.
+"""Encoders of readings: Gaussian population, signed rate, delta, and level.
 
 Rates become spikes without chance: each line adds up its rate and spikes at every whole number,
 so a line at r Hz gives r spikes a second, evenly spaced.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -80,6 +80,29 @@ class DeltaSpec(Strict):
     @model_validator(mode="after")
     def _one_quantum_each(self) -> Self:
         _check_pairs(self.readings, self.quantum, "quantum")
+        return self
+
+
+class LevelSpec(Strict):
+    """Each reading as a value held over the step: `gain * (reading - zero)`, one line each.
+
+    For errors and rewards. 0 until the first readings arrive; `zero` is 0 unless given.
+    """
+
+    kind: Literal["level"]
+    stream: str
+    port: str
+    readings: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    gain: list[float]
+    zero: list[float] | None = None
+
+    @model_validator(mode="after")
+    def _one_each(self) -> Self:
+        for name, values in (("gain", self.gain), ("zero", self.zero)):
+            if values is not None and len(values) != len(self.readings):
+                raise ValueError(
+                    f"{name}: {len(values)} entries, but there are {len(self.readings)} readings"
+                )
         return self
 
 
@@ -170,6 +193,29 @@ class Delta(_ReadingEncoder):
         steps: FloatArray = np.trunc((now - self._reference) / self._quantum)
         self._reference += steps * self._quantum
         return np.maximum(steps, 0.0)
+
+
+class Level(Encoder):
+    """See `LevelSpec`. Raises ValueError where the port lacks a line a reading."""
+
+    def __init__(self, spec: LevelSpec, port_size: int) -> None:
+        if port_size != len(spec.readings):
+            raise ValueError(
+                f"port '{spec.port}' has {port_size} lines, but there are "
+                f"{len(spec.readings)} readings"
+            )
+        self.stream, self.port, self.size = spec.stream, spec.port, port_size
+        self._readings = np.array(spec.readings)
+        self._gain = np.array(spec.gain)
+        self._zero = np.zeros(port_size) if spec.zero is None else np.array(spec.zero)
+        self._shown = np.zeros(port_size)
+
+    def encode(self, batches: Sequence[Batch], now_ns: int, until_ns: int) -> Array:
+        """The values of the newest readings, float64 of shape (size,)."""
+        for batch in batches:
+            if len(batch.values) > self._readings.max():
+                self._shown = self._gain * (batch.values[self._readings] - self._zero)
+        return self._shown.copy()
 
 
 def _both_ways(values: FloatArray) -> FloatArray:

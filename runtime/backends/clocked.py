@@ -56,7 +56,7 @@ class ClockedBackend(Backend):
         """Every node of this release, graded edges, PES, all dialects."""
         return Capabilities(
             mode="clocked",
-            nodes=frozenset({*TYPES, "Projection", *OWN_PARAMETERS}),
+            nodes=frozenset({*TYPES, "Projection", "Modulator", *OWN_PARAMETERS}),
             rules=frozenset(own_rules()),
             dialects=frozenset(DIALECTS),
             graded=True,
@@ -101,6 +101,7 @@ class ClockedProgram(Program):
         self._network, self._dialect = network, dialect
         lowered = lower(network, dialect, dt_s)
         self._signals, self._voltages = lowered.signals, lowered.voltages
+        self._ports = lowered.ports
         self._plastic = lowered.plastic
         self._values = lowered.values.finish()
         self._events = np.zeros(lowered.events + 1, np.int32)
@@ -166,19 +167,20 @@ class ClockedProgram(Program):
             weight = self._values[self._plastic[name]]
             rows = np.arange(0, weight.size + 1, layer.size)
             synapses = Synapses(rows=rows, index=None, targets=layer.size)
-        modulator = self._signals[rule.modulators[0]].range if rule.modulators else None
+        modulator = rule.modulators[0] if rule.modulators else None
         return Edge(
             rule,
             synapses,
             weight,
             self.dt_s,
             tabled=True,
-            modulator=None if modulator is None else self._values[modulator],
+            modulator=None if modulator is None else self._values[self._signals[modulator].range],
+            modulator_tau_s=getattr(self._network.nodes.get(modulator or ""), "tau_s", None),
             voltage=self._values[self._voltages[layer.name]],
         )
 
     def _port_table(self) -> Array:
-        signals = [self._signals[name] for name in self._inputs]
+        signals = [self._ports[name] for name in self._inputs]
         rows = [(signal.at, signal.list_id, signal.size, 0, 0, 0) for signal in signals]
         return np.array([*rows, (0, 0, 0, 0, 0, 0)], PORT)
 

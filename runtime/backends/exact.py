@@ -69,7 +69,7 @@ class ExactBackend(Backend):
         """What it can run."""
         return Capabilities(
             mode="exact",
-            nodes=frozenset({*TYPES, "Projection", *KINDS}) - {"Threshold"},
+            nodes=frozenset({*TYPES, "Projection", "Modulator", *KINDS}) - {"Threshold"},
             rules=frozenset(name for name, rule in own_rules().items() if not rule.clocked_only),
             dialects=frozenset(),
             graded=False,

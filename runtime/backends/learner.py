@@ -54,6 +54,7 @@ class Edge:
         *,
         tabled: bool,
         modulator: FloatArray | None = None,
+        modulator_tau_s: float | None = None,
         voltage: FloatArray | None = None,
     ) -> None:
         sources, targets = synapses.sources, synapses.targets
@@ -67,9 +68,12 @@ class Edge:
         self.rows, self.index = synapses.rows, synapses.index
         self.sources, self.targets, self.synapses = sources, targets, int(synapses.rows[-1])
         self.weight = weight
+        strength, first = rule.first(self.sign * weight)
+        weight[:] = self.sign * strength
         self.of_source = np.zeros(per_source * sources + 1)
-        self.of_target = np.zeros(per_target * targets + 1)
+        self.of_target = np.zeros((per_target + rule.per_target(tick_s)) * targets + 1)
         self.of_synapse = np.zeros(per_synapse * self.synapses + 1)
+        self.of_synapse[: first.size] = first.reshape(-1)
         self.shared = np.zeros(shared + 1)
         self.fired = np.full(sources, _NEVER, np.int64)
         self.since = np.full(sources, _NEVER, np.int64)
@@ -78,12 +82,13 @@ class Edge:
         self.target["last"] = self.target["previous"] = _NEVER
         self.begun = np.array([(_NEVER, 0.0)], MOMENT)
         self.modulator, self.voltage = modulator, voltage
+        self.modulator_rate = 0.0 if modulator_tau_s is None else tick_s / modulator_tau_s
 
     @property
     def limits(self) -> FloatArray:
         """What does not change beside `parameter`: bounds, sign and decays."""
         rates = [rate for _, rate, _, _ in self.decays]
-        return np.array([self.w_min, self.w_max, self.sign, *rates])
+        return np.array([self.w_min, self.w_max, self.sign, self.modulator_rate, *rates])
 
     def parts(self) -> dict[str, Array]:
         """What changes, by name."""

@@ -94,6 +94,7 @@ class Lowered:
     rings: dict[str, Ring] = field(default_factory=dict)
     projections: dict[str, Wire] = field(default_factory=dict)
     signals: dict[str, Signal] = field(default_factory=dict)
+    ports: dict[str, Signal] = field(default_factory=dict)
     voltages: dict[str, slice] = field(default_factory=dict)
     plastic: dict[str, slice] = field(default_factory=dict)
     learning: dict[str, Learning] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from math import exp, prod
+from math import exp, expm1, prod
 
 import numpy as np
 
@@ -35,6 +35,7 @@ from reflexarc.runtime.network import (
     FloatArray,
     Input,
     Linear,
+    Modulator,
     Network,
     Neurons,
     Node,
@@ -46,7 +47,7 @@ from reflexarc.runtime.network import (
 )
 from reflexarc.runtime.nirgraph import input_size
 from reflexarc.runtime.plasticity import KernelRule, Pes, Rule, ShortTerm
-from reflexarc.runtime.topology import evaluation_order, recurrent_onto_one_layer
+from reflexarc.runtime.topology import check_modulators, evaluation_order, recurrent_onto_one_layer
 
 #: A weight matrix with at least this share of non-zero weights is stored in full rows.
 DENSE_SHARE = 0.5
@@ -73,6 +74,7 @@ class _Lowering:
         self.out = Lowered()
         self.routes = Routes(network, self.out, dt_s)
         check_layers(network)
+        check_modulators(network)
         self.sources: dict[str, list[str]] = {name: [] for name in network.nodes}
         for source, target in network.edges:
             if source not in self.out.projections:
@@ -99,6 +101,9 @@ class _Lowering:
         self.shared = self._shared(order)
         for name in order:
             self._place(name)
+        for port, node in enumerate(self.network.inputs()):
+            if isinstance(node, Modulator) and node.tau_s is not None:
+                self._modulate(port, node, node.tau_s)
         for name in self.routes.early:
             self.routes.deliver(name)
         for name in order:
@@ -140,7 +145,13 @@ class _Lowering:
                 bias = self._bias(node) if self.dialect.bias_at_t0 else None
                 first = np.zeros(node.size) if bias is None else bias
                 out.signals[name] = out.new_signal(first, spiking=False)
-            case Input() | Threshold():
+            case Modulator() if node.tau_s is not None:
+                out.ports[name] = out.new_signal(np.zeros(node.size), spiking=True)
+                out.signals[name] = out.new_signal(np.zeros(node.size), spiking=False)
+            case Input():
+                out.ports[name] = out.new_signal(np.zeros(node.size), spiking=True)
+                out.signals[name] = out.ports[name]
+            case Threshold():
                 out.signals[name] = out.new_signal(np.zeros(node.size), spiking=True)
             case Flatten() if name in self.shared:
                 out.signals[name] = out.signals[self.sources[name][0]]
@@ -181,6 +192,14 @@ class _Lowering:
         if node.spiking:
             return out.new_signal(np.zeros(node.size), spiking=True)
         return Signal(state, node.size)
+
+    def _modulate(self, port: int, node: Modulator, tau_s: float) -> None:
+        """Let rules see the level of a modulator instead of what enters at its port."""
+        out = self.out
+        x, y = out.ports[node.name], out.signals[node.name]
+        constants = [exp(-self.dt_s / tau_s), -expm1(-self.dt_s / tau_s)]
+        params = out.constants.add([*constants, node.spike_value(self.dt_s)])
+        out.emit("modulate", variant=port, n=node.size, x=x.at, y=y.at, params=params)
 
     # One operation or a few for each node, in order.
 

@@ -38,6 +38,7 @@ from reflexarc.runtime.network import (
     Projection,
 )
 from reflexarc.runtime.nirgraph import input_size
+from reflexarc.runtime.topology import check_modulators
 
 #: Shorter delays are refused: a loop of them would stand still.
 SHORTEST_DELAY_S = 1e-12
@@ -235,6 +236,7 @@ def _check_delays(network: Network, node: Node, delay_s: FloatArray) -> None:
 
 
 def _check_edges(network: Network) -> None:
+    check_modulators(network)
     fed: dict[str, str] = {}
     for before, after in network.edges:
         where = f"{network.source}: edge {before} -> {after}"

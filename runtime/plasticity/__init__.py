@@ -3,10 +3,27 @@
 docs/write-a-rule.md shows how to add one.
 """
 
+from reflexarc.runtime.plasticity.clopath import Clopath
 from reflexarc.runtime.plasticity.pair import PairStdp
 from reflexarc.runtime.plasticity.pes import Pes
-from reflexarc.runtime.plasticity.rule import KernelRule, Rule, own_rules
+from reflexarc.runtime.plasticity.reward import RewardStdp
+from reflexarc.runtime.plasticity.rule import KernelRule, Rule, get_include, own_rules
+from reflexarc.runtime.plasticity.sdsp import Sdsp
 from reflexarc.runtime.plasticity.shortterm import ShortTerm
 from reflexarc.runtime.plasticity.triplet import TripletStdp
+from reflexarc.runtime.plasticity.vogels import Vogels
 
-__all__ = ["KernelRule", "PairStdp", "Pes", "Rule", "ShortTerm", "TripletStdp", "own_rules"]
+__all__ = [
+    "Clopath",
+    "KernelRule",
+    "PairStdp",
+    "Pes",
+    "RewardStdp",
+    "Rule",
+    "Sdsp",
+    "ShortTerm",
+    "TripletStdp",
+    "Vogels",
+    "get_include",
+    "own_rules",
+]

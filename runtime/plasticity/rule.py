@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from reflexarc.ext import rules as compiled
 from reflexarc.runtime.config import Strict
 
 Weights: TypeAlias = npt.NDArray[np.floating]
@@ -93,9 +95,22 @@ class KernelRule(Rule):
         """A source silent for so long has no past."""
         return WINDOW_TAUS * max(self.decays_s)
 
+    def per_target(self, dt_s: float) -> int:
+        """So many numbers more than its kernel says it keeps for each target."""
+        return 0
+
+    def first(self, strength: Weights) -> tuple[Weights, Weights]:
+        """What synapses begin as: their strengths, sign * weight, and their numbers, a row each."""
+        return strength, np.zeros((0, strength.size))
+
     def parameters(self, dt_s: float) -> Sequence[float]:
         """Numbers in the order in which the kernel has them; `dt_s` is a tick."""
         raise NotImplementedError
+
+
+def get_include() -> str:
+    """The folder of rule.h and rows.h, for compiling a kernel of your own."""
+    return str(Path(compiled.__file__).parent)
 
 
 def own_rules() -> dict[str, type[Rule]]:

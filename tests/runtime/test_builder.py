@@ -293,9 +293,7 @@ def test_a_rule_for_each_part_of_a_projection():
     net, _, a, _ = two()
     pes = reflexarc.Pes(modulator="a", learning_rate=1e-3)
     net.project(a, a, reflexarc.AllToAll(), name="not", plasticity=pes)
-    with pytest.raises(
-        ConfigError, match="plasticity: no Linear or Affine node of that"
-    ):
+    with pytest.raises(ConfigError, match="plasticity: no Linear or Affine node of that"):
         net.build()
 
 
@@ -303,9 +301,7 @@ def test_rules_that_stack_are_of_different_roles():
     net, _, a, b = two()
     rule = reflexarc.PairStdp(a_plus=0.1, a_minus=0.1)
     net.project(a, b, reflexarc.AllToAll(), name="w", plasticity=[rule, rule])
-    with pytest.raises(
-        ConfigError, match="1, rule: pair_stdp changes the weights already"
-    ):
+    with pytest.raises(ConfigError, match="1, rule: pair_stdp changes the weights already"):
         net.build()
 
 

@@ -388,7 +388,7 @@ def test_order_and_edges_belong_to_nodes(saved):
     said = yaml.safe_load(saved.read_text())
     del said["nodes"]
     saved.write_text(yaml.safe_dump(said))
-    with pytest.raises(ConfigError, match="order: is only for sidecars with nodes"):
+    with pytest.raises(ConfigError, match="edges: is only for sidecars with nodes"):
         reflexarc.load(saved)
 
 

@@ -23,7 +23,7 @@ from reflexarc.runtime.batch import SPIKE, Array
 from reflexarc.runtime.drive import Spikes
 from reflexarc.runtime.errors import ConfigError, UnsupportedError
 from reflexarc.runtime.network import Linear, Network
-from reflexarc.runtime.plasticity import PairStdp, Pes, Rule, ShortTerm, TripletStdp
+from reflexarc.runtime.plasticity import PairStdp, Pes, Rule, ShortTerm, TripletStdp, Vogels
 
 CONFORMANCE = Path(__file__).parents[2] / "conformance"
 ORACLE = SimpleNamespace(**runpy.run_path(str(CONFORMANCE / "rule_oracle.py")))
@@ -47,6 +47,7 @@ RULES: Mapping[str, Rule] = {
     "late": PairStdp(a_plus=0.05, a_minus=0.06, w_max=1.0, dendritic_delay_s=1.5e-3),
     "triplet": TripletStdp(fit="visual_cortex", w_max=1.0),
     "triplet nearest": TripletStdp(fit="hippocampus", pairing="nearest", w_max=1.0),
+    "vogels": Vogels(learning_rate=0.02, alpha=1.0, w_max=1.0),
     "inhibitory": PairStdp(a_plus=0.05, a_minus=0.06, w_max=1.0, sign="negative"),
 }
 each_rule = pytest.mark.parametrize("rule", RULES.values(), ids=list(RULES))
@@ -100,6 +101,8 @@ def rule_of(golden: Mapping[str, Any], **more: Any) -> Rule:
     values = dict(golden["parameters"])
     if golden["rule"] == "pair_stdp":
         return PairStdp(**{**values, "pairing": PAIRINGS[values["pairing"]], **more})
+    if golden["rule"] == "vogels":
+        return Vogels(**values, sign="positive", **more)
     values["pairing"] = "nearest" if values.pop("nearest") else "all_to_all"
     return TripletStdp(**values, **more)
 
@@ -107,7 +110,7 @@ def rule_of(golden: Mapping[str, Any], **more: Any) -> Rule:
 @each_place
 @pytest.mark.parametrize(
     "golden",
-    [entry for entry in GOLDENS if entry["rule"] in ("pair_stdp", "triplet_stdp")],
+    [entry for entry in GOLDENS if entry["rule"] in ("pair_stdp", "triplet_stdp", "vogels")],
     ids=lambda golden: golden["name"],
 )
 def test_each_arrival_carries_the_weight_of_the_peer(golden: dict[str, Any], matrix: bool) -> None:
@@ -174,7 +177,7 @@ def test_what_is_delivered_is_the_peers_share(
 
 def expected(rule: Rule, pre_s: Any, post_s: Any, delay_s: float, until_s: float) -> float:
     """The weight by the plain reference: of all that the synapse has seen by then."""
-    assert isinstance(rule, PairStdp | TripletStdp)
+    assert isinstance(rule, PairStdp | TripletStdp | Vogels)
     late = rule.dendritic_delay_s
     seen = ORACLE.events(pre_s, post_s, delay_s, late)
     seen = [event for event in seen if event[0] < until_s - late]
@@ -183,6 +186,10 @@ def expected(rule: Rule, pre_s: Any, post_s: Any, delay_s: float, until_s: float
         names = ("a_plus", "a_minus", "tau_plus_s", "tau_minus_s", "mu_plus", "mu_minus")
         values = {name: getattr(rule, name) for name in (*names, "w_min", "w_max")}
         return float(ORACLE.pair_stdp(seen, 0.5, pairing=named[rule.pairing], **values)[1][-1])
+    if isinstance(rule, Vogels):
+        names = ("learning_rate", "alpha", "tau_s", "w_min", "w_max")
+        values = {name: getattr(rule, name) for name in names}
+        return float(ORACLE.vogels(seen, 0.5, **values)[1][-1])
     names = ("a2_plus", "a3_plus", "a2_minus", "a3_minus", "tau_plus_s", "tau_minus_s", "tau_x_s",
              "tau_y_s", "w_min", "w_max")  # fmt: skip
     values = {name: getattr(rule, name) for name in names}
@@ -435,6 +442,19 @@ def test_a_rule_of_clock_steps_is_refused_by_name_and_reason() -> None:
         ExactBackend().compile(net.build(mode="exact"))
     assert "pes" not in ExactBackend().capabilities().rules
     assert {"pair_stdp", "triplet_stdp", "short_term"} <= ExactBackend().capabilities().rules
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        (reflexarc.Sdsp(), "rule sdsp reads the voltages of its targets at each arrival"),
+        (reflexarc.Clopath(), "rule clopath follows the voltages of its targets step by step"),
+    ],
+)
+def test_a_rule_of_voltages_is_refused_by_name_and_reason(rule: Rule, reason: str) -> None:
+    with pytest.raises(UnsupportedError, match=reason):
+        ExactBackend().compile(network(rule))
+    assert rule.rule not in ExactBackend().capabilities().rules
 
 
 @each_place
