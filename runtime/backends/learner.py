@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
-from reflexarc.ext.clocked import ClockedEngine
 from reflexarc.ext.learner import FINE, MOMENT, TARGET, is_finished, numbers
 from reflexarc.runtime.backends.base import State
 from reflexarc.runtime.batch import Array
@@ -112,10 +111,29 @@ class Edge:
                 "begun": self.begun}  # fmt: skip
 
 
+class LearningEngine(Protocol):
+    """An engine, as far as its edges that learn go; see the stubs of `reflexarc.ext`."""
+
+    def learn(self, k: int, edge: Edge) -> None:
+        """Let edge k learn."""
+
+    def set_learning(self, k: int, on: bool) -> None:
+        """Let edge k learn, or leave its weights as they are."""
+
+    def settle(self, k: int) -> None:
+        """Replay for edge k what its targets have done."""
+
+    def finish(self, k: int) -> None:
+        """After `settle`: what time alone has done since."""
+
+    def resume(self, k: int, active: bool) -> None:
+        """Go on from the arrays of edge k."""
+
+
 class Learner:
     """Edge `number` of an engine: what it has learnt and what it needs to go on."""
 
-    def __init__(self, engine: ClockedEngine, number: int, edge: Edge) -> None:
+    def __init__(self, engine: LearningEngine, number: int, edge: Edge) -> None:
         self._engine, self._number, self.edge = engine, number, edge
         self._active = True
         engine.learn(number, edge)

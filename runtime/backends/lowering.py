@@ -46,7 +46,7 @@ from reflexarc.runtime.network import (
     Threshold,
 )
 from reflexarc.runtime.nirgraph import input_size
-from reflexarc.runtime.plasticity import KernelRule, Pes, Rule
+from reflexarc.runtime.plasticity import KernelRule, Pes, Rule, ShortTerm
 from reflexarc.runtime.topology import check_modulators, evaluation_order, recurrent_onto_one_layer
 
 #: A weight matrix with at least this share of non-zero weights is stored in full rows.
@@ -306,6 +306,7 @@ class _Lowering:
     def _multiply(self, node: Linear, x: Signal, y: Signal) -> None:
         out = self.out
         by_source = np.ascontiguousarray(node.weight.T)
+        x = self._released(node.name, x)
         op = self._product(node, x, y)
         if node.name in self.out.learning:
             place = out.values.add(by_source)
@@ -332,6 +333,14 @@ class _Lowering:
             rows=out.rows.add(np.concatenate([[0], ends])),
             targets=out.targets.add(np.nonzero(nonzero)[1]),
         )
+
+    def _released(self, name: str, x: Signal) -> Signal:
+        """What arrives of `x`: the spikes themselves, or what short-term plasticity leaves."""
+        if name not in self.out.releases:
+            return x
+        y = Signal(self.out.values.add(np.zeros(x.size)), x.size, x.list_id)
+        self.out.release(name, x=x.at, x_list=x.list_id, y=y.at)
+        return y
 
     def _product(self, node: Node, x: Signal, y: Signal) -> dict[str, int]:
         """What every operation `y = bias + weights x` has."""
@@ -527,6 +536,9 @@ class _Lowering:
         for name in self.network.plasticity:
             for rule in self.network.rules(name):
                 self._check_rule(name, rule)
+                if isinstance(rule, ShortTerm):
+                    self.out.releases[name] = rule
+                    continue
                 if name in self.out.projections:
                     number = self.routes.number(name)
                 else:

@@ -12,6 +12,7 @@ from reflexarc.runtime.plasticity.pes import Pes
 from reflexarc.runtime.plasticity.reward import RewardStdp
 from reflexarc.runtime.plasticity.rule import KernelRule, Rule, get_include, own_rules
 from reflexarc.runtime.plasticity.sdsp import Sdsp
+from reflexarc.runtime.plasticity.shortterm import ShortTerm
 from reflexarc.runtime.plasticity.stepped import SteppedRule
 from reflexarc.runtime.plasticity.triplet import TripletStdp
 from reflexarc.runtime.plasticity.vogels import Vogels
@@ -28,6 +29,7 @@ __all__ = [
     "RewardStdp",
     "Rule",
     "Sdsp",
+    "ShortTerm",
     "SteppedRule",
     "TripletStdp",
     "Vogels",
