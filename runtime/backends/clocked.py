@@ -33,6 +33,7 @@ from reflexarc.runtime.network import (
     OWN_PARAMETERS,
     FloatArray,
     Linear,
+    Modulator,
     Network,
     Projection,
 )
@@ -168,9 +169,14 @@ class ClockedProgram(Program):
             self.dt_s,
             tabled=True,
             modulator=None if modulator is None else self._values[self._signals[modulator].range],
-            modulator_tau_s=getattr(self._network.nodes.get(modulator or ""), "tau_s", None),
+            modulator_tau_s=self._tau_of(modulator),
             voltage=self._values[self._voltages[layer.name]],
         )
+
+    def _tau_of(self, modulator: str | None) -> float | None:
+        """With what the level of a node decays within a step; None: not at all."""
+        node = None if modulator is None else self._network.nodes[modulator]
+        return node.tau_s if isinstance(node, Modulator) else None
 
     def _port_table(self) -> Array:
         signals = [self._ports[name] for name in self._inputs]
