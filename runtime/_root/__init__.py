@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         Sdsp,
         TripletStdp,
         Vogels,
+        get_include,
     )
     from reflexarc.runtime.save import save
     from reflexarc.runtime.sidecar import load
@@ -121,6 +122,7 @@ _HOME = {
     "Uniform": "distribution",
     "UnsupportedError": "errors",
     "Vogels": "plasticity",
+    "get_include": "plasticity",
     "load": "sidecar",
     "save": "save",
     "simulate": "simulate",
@@ -179,6 +181,7 @@ __all__ = [
     "UnsupportedError",
     "Vogels",
     "__version__",
+    "get_include",
     "load",
     "save",
     "simulate",

@@ -7,7 +7,7 @@ from reflexarc.runtime.plasticity.clopath import Clopath
 from reflexarc.runtime.plasticity.pair import PairStdp
 from reflexarc.runtime.plasticity.pes import Pes
 from reflexarc.runtime.plasticity.reward import RewardStdp
-from reflexarc.runtime.plasticity.rule import KernelRule, Rule, own_rules
+from reflexarc.runtime.plasticity.rule import KernelRule, Rule, get_include, own_rules
 from reflexarc.runtime.plasticity.sdsp import Sdsp
 from reflexarc.runtime.plasticity.triplet import TripletStdp
 from reflexarc.runtime.plasticity.vogels import Vogels
@@ -22,5 +22,6 @@ __all__ = [
     "Sdsp",
     "TripletStdp",
     "Vogels",
+    "get_include",
     "own_rules",
 ]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from reflexarc.ext import rules as compiled
 from reflexarc.runtime.config import Strict
 
 Weights: TypeAlias = npt.NDArray[np.floating]
@@ -102,6 +104,11 @@ class KernelRule(Rule):
     def parameters(self, dt_s: float) -> Sequence[float]:
         """Numbers in the order in which the kernel has them; `dt_s` is a tick."""
         raise NotImplementedError
+
+
+def get_include() -> str:
+    """The folder of rule.h and rows.h, for compiling a kernel of your own."""
+    return str(Path(compiled.__file__).parent)
 
 
 def own_rules() -> dict[str, type[Rule]]:
