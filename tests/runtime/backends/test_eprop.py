@@ -19,8 +19,8 @@ DT_S, DT_NS = 1e-3, 1_000_000
 SOURCES, TARGETS, ERRORS = 7, 5, 2
 STEPS = 300
 KINDS = {
-    "LIF": reflexarc.LIF(tau_s=0.02, refractory_s=2e-3),
-    "ALIF": reflexarc.ALIF(tau_s=0.02, tau_threshold_s=0.1, threshold_jump=0.3),
+    "LIF": reflexarc.LIF(tau_s=0.02, v_reset=0.25, refractory_s=2e-3),
+    "ALIF": reflexarc.ALIF(tau_s=0.02, v_reset=0.25, tau_threshold_s=0.1, threshold_jump=0.3),
 }
 
 

@@ -204,3 +204,16 @@ def test_spikes_are_records_too() -> None:
         given_[port]["t_ns"], given_[port]["i"] = step * DT_NS, line
     program.step(STEPS * DT_NS, given_)
     assert program.weights("learns").tobytes() == by_value.tobytes()
+
+
+@pytest.mark.parametrize(("name", "options"), [("voja", {"scale": -2.0}), ("e_prop", {})])
+def test_rules_that_follow_a_gradient_move_weights_of_either_sign_alike(
+    name: str, options: dict[str, Any]
+) -> None:
+    bounds = {"w_min": -10.0, "w_max": 10.0, **options}
+    free = run(fresh("matrix", declared(name, **bounds), first=-0.5), part(drive(11), 0, 60))
+    held = declared(name, sign="negative", **bounds)
+    signed = run(fresh("matrix", held, first=-0.5), part(drive(11), 0, 60))
+    assert free.max() < 0.0  # no bound has mattered
+    assert np.ptp(free) > 1e-3
+    assert signed.tobytes() == free.tobytes()
