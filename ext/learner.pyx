@@ -134,9 +134,26 @@ cdef bint widen_due(Learner *l) noexcept nogil:
 
 cdef void note_target(Learner *l, int64_t i, int64_t now) noexcept nogil:
     """A target fires."""
+    cdef double mark = l.kernel.spiked(l, i, now) if l.kernel.spiked != NULL else 0.0
+    if l.kernel.event == NULL:
+        remember(l, i, now, mark)
+
+
+cdef void note_events(Learner *l, int64_t now) noexcept nogil:
+    """What targets do in a step beside firing."""
+    cdef int64_t i
+    cdef double mark
+    if l.kernel.event == NULL:
+        return
+    for i in range(l.targets):
+        mark = l.kernel.event(l, i, now)
+        if mark != 0.0:
+            remember(l, i, now, mark)
+
+
+cdef void remember(Learner *l, int64_t i, int64_t now, double mark) noexcept nogil:
     cdef Target *target = &l.target[i]
     cdef Moment *place
-    cdef double mark = l.kernel.spiked(l, i, now) if l.kernel.spiked != NULL else 0.0
     if l.spikes[i] >= l.depth:
         place = &l.history[i * l.depth + (l.spikes[i] & (l.depth - 1))]
         if now - place.at <= l.window and not deepen(l):
@@ -186,7 +203,7 @@ def is_finished(capsule):
 
 def is_stepped(capsule):
     """Whether a rule is defined by clock steps: it has no exact mode."""
-    return kernel_of(capsule).step != NULL
+    return kernel_of(capsule).step != NULL or kernel_of(capsule).event != NULL
 
 
 cdef void set_up(Learner *l, object edge):
@@ -239,6 +256,7 @@ cdef void set_up(Learner *l, object edge):
     l.modulator, l.voltage = place_of(edge.modulator), place_of(edge.voltage)
     l.input, l.readout, l.behind = place_of(edge.input), place_of(edge.readout), edge.behind
     set_layer(&l.layer, edge.layer)
+    l.modulator_rate = edge.modulator_rate
     l.active = 1
     l.depth = _DEPTH
     l.history = <Moment *>calloc(l.targets * l.depth, sizeof(Moment))

@@ -9,6 +9,7 @@ from reflexarc.ext.learner cimport (
     Learner,
     Row,
     carry,
+    note_events,
     note_settled,
     note_source,
     note_target,
@@ -104,8 +105,10 @@ cdef void settle_senders(Machine *m, const Op *op) noexcept nogil:
         return
     for k in range(m.arrays.counts[op.x_list]):
         j = sources[k]
-        if l.fired[j] >= 0 and l.since[j] < l.fired[j] + l.window:
+        if l.fired[j] >= 0 and max(l.since[j], m.step) < l.fired[j] + l.window:
             l.kernel.settle(l, Row(j, l.rows[j], l.rows[j + 1]))
+            if l.kernel.finish != NULL:
+                l.kernel.finish(l, Row(j, l.rows[j], l.rows[j + 1]), m.step)
             l.since[j] = max(l.since[j], m.step - 1)
 
 
@@ -118,6 +121,7 @@ cdef void note_fired(Machine *m, const Op *op) noexcept nogil:
     elif op.ring >= 0 and op.lag <= m.step:
         note_arrivals(m, &m.arrays.rings[op.ring], op.lag, l)
     note_targets(m, op, l)
+    note_events(l, m.step)
     if l.kernel.step != NULL:
         l.kernel.step(l, m.step)
         m.counters.weight_updates += l.updates

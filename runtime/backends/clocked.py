@@ -162,14 +162,15 @@ class ClockedProgram(Program):
             weight = self._values[self._plastic[name]]
             rows = np.arange(0, weight.size + 1, layer.size)
             synapses = Synapses(rows=rows, index=None, targets=layer.size)
-        modulator = self._signals[rule.modulators[0]].range if rule.modulators else None
+        modulator = rule.modulators[0] if rule.modulators else None
         return Edge(
             rule,
             synapses,
             weight,
             self.dt_s,
             tabled=True,
-            modulator=None if modulator is None else self._values[modulator],
+            modulator=None if modulator is None else self._values[self._signals[modulator].range],
+            modulator_tau_s=getattr(self._network.nodes.get(modulator or ""), "tau_s", None),
             voltage=self._values[self._voltages[layer.name]],
             input=self._values[self._fed[name].range] if rule.takes_values else None,
             readout=None if rule.readout_name is None else self._readout(rule.readout_name),

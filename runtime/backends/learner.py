@@ -58,6 +58,7 @@ class Edge:
         *,
         tabled: bool,
         modulator: FloatArray | None = None,
+        modulator_tau_s: float | None = None,
         voltage: FloatArray | None = None,
         input: FloatArray | None = None,
         readout: FloatArray | None = None,
@@ -78,9 +79,12 @@ class Edge:
         self.rows, self.index = synapses.rows, synapses.index
         self.sources, self.targets, self.synapses = sources, targets, int(synapses.rows[-1])
         self.weight = weight
+        strength, first = rule.first(self.sign * weight)
+        weight[:] = self.sign * strength
         self.of_source = np.zeros(per_source * sources + 1)
-        self.of_target = np.zeros(per_target * targets + 1)
+        self.of_target = np.zeros((per_target + rule.per_target(tick_s)) * targets + 1)
         self.of_synapse = np.zeros(per_synapse * self.synapses + 1)
+        self.of_synapse[: first.size] = first.reshape(-1)
         errors = 0 if modulator is None else len(modulator)
         self._first = rule.first_shared(targets, errors, readout, seed)
         self.shared = np.concatenate([self._first, np.zeros(shared + 1)])
@@ -92,12 +96,15 @@ class Edge:
         self.begun = np.array([(_NEVER, 0.0)], MOMENT)
         self.modulator, self.voltage, self.input = modulator, voltage, input
         self.readout, self.layer, self.behind = readout, dict(layer or {}), behind
+        self.modulator_rate = 0.0 if modulator_tau_s is None else tick_s / modulator_tau_s
 
     @property
     def limits(self) -> FloatArray:
         """What does not change beside `parameter`: bounds, sign, decays, the first `shared`."""
         rates = [rate for _, rate, _, _ in self.decays]
-        return np.array([self.w_min, self.w_max, self.sign, *rates, *self._first])
+        return np.array(
+            [self.w_min, self.w_max, self.sign, self.modulator_rate, *rates, *self._first]
+        )
 
     def parts(self) -> dict[str, Array]:
         """What changes, by name."""

@@ -103,6 +103,14 @@ class KernelRule(Rule):
         """A source silent for so long has no past."""
         return WINDOW_TAUS * max(self.decays_s)
 
+    def per_target(self, dt_s: float) -> int:
+        """So many numbers more than its kernel says it keeps for each target."""
+        return 0
+
+    def first(self, strength: Weights) -> tuple[Weights, Weights]:
+        """What synapses begin as: their strengths, sign * weight, and their numbers, a row each."""
+        return strength, np.zeros((0, strength.size))
+
     def parameters(self, dt_s: float) -> Sequence[float]:
         """Numbers in the order in which the kernel has them; `dt_s` is a tick."""
         raise NotImplementedError
