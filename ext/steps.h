@@ -39,13 +39,6 @@ INLINE int pass_targets(const Learner *l, int64_t k, LowPass filter, int64_t now
     return any;
 }
 
-/* Within the bounds; what is not a number becomes the lower one. */
-INLINE double bounded(const Learner *l, double w)
-{
-    w = w > l->w_min ? w : l->w_min;
-    return w < l->w_max ? w : l->w_max;
-}
-
 /* What a rule sees of a weight, and what it makes of it. */
 INLINE double strength(const Learner *l, int64_t k)
 {
