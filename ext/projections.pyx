@@ -103,7 +103,7 @@ cdef void project(Machine *m, const Op *op, int64_t thread) noexcept nogil:
             value = ring.value[slot * ring.capacity + k]
         sent = value if share == NULL else <float>(value * share[j])
         begin, end = first[j], last[j]
-        if learns:
+        if learns and learner.kernel.arrive != NULL:
             learner.kernel.arrive(learner, Row(j, begin, end), m.step, sent, arrived)
         elif learner.kernel != NULL:
             carry(learner, Row(j, begin, end), sent, arrived)
@@ -112,7 +112,7 @@ cdef void project(Machine *m, const Op *op, int64_t thread) noexcept nogil:
         delivered += s.rows[j + 1] - s.rows[j]
     if thread == 0:
         m.counters.synaptic_events += delivered
-        if learns:
+        if learns and learner.kernel.arrive != NULL:
             m.counters.weight_updates += delivered
 
 
@@ -139,14 +139,16 @@ cdef void note_fired(Machine *m, const Op *op) noexcept nogil:
     """Tell an edge that learns which sources reached it and which targets fired."""
     cdef Learner *l = &m.arrays.learners[op.synapses]
     note_settled(l, m.step)
-    if op.ring < 0:
+    if op.ring < 0 and op.x_list >= 0:
         note_senders(m, op, l)
-    elif op.lag <= m.step:
+    elif op.ring >= 0 and op.lag <= m.step:
         note_arrivals(m, &m.arrays.rings[op.ring], op.lag, l)
     note_targets(m, op, l)
     note_events(l, m.step)
     if l.kernel.step != NULL:
         l.kernel.step(l, m.step)
+        m.counters.weight_updates += l.updates
+        l.updates = 0
     m.exhausted |= l.exhausted
 
 

@@ -468,18 +468,20 @@ def test_a_rule_of_clock_steps_is_refused_by_name_and_reason() -> None:
     del error
     with pytest.raises(UnsupportedError, match="rule pes is defined by clock steps; run the netw"):
         ExactBackend().compile(net.build(mode="exact"))
-    assert "pes" not in ExactBackend().capabilities().rules
-    assert {"pair_stdp", "triplet_stdp", "short_term"} <= ExactBackend().capabilities().rules
+    known = ExactBackend().capabilities().rules
+    assert {"pair_stdp", "triplet_stdp", "vogels", "short_term"} <= known
+    assert not known & {"pes", "oja", "bcm", "voja", "e_prop", "r_stdp", "sdsp", "clopath"}
 
 
 @pytest.mark.parametrize(
     ("rule", "reason"),
     [
         (reflexarc.Sdsp(), "rule sdsp reads the voltages of its targets at each arrival"),
+        (reflexarc.Oja(learning_rate=1e-3), "rule oja is defined by clock steps; run the network"),
         (reflexarc.Clopath(), "rule clopath follows the voltages of its targets step by step"),
     ],
 )
-def test_a_rule_of_voltages_is_refused_by_name_and_reason(rule: Rule, reason: str) -> None:
+def test_a_rule_of_steps_is_refused_by_name_and_reason(rule: Rule, reason: str) -> None:
     with pytest.raises(UnsupportedError, match=reason):
         ExactBackend().compile(network(rule))
     assert rule.rule not in ExactBackend().capabilities().rules
