@@ -34,6 +34,7 @@ from reflexarc.runtime.network import (
     OWN_PARAMETERS,
     FloatArray,
     Linear,
+    Modulator,
     Network,
     Neurons,
     Projection,
@@ -177,7 +178,7 @@ class ClockedProgram(Program):
             self.dt_s,
             tabled=True,
             modulator=None if modulator is None else self._values[self._signals[modulator].range],
-            modulator_tau_s=getattr(self._network.nodes.get(modulator or ""), "tau_s", None),
+            modulator_tau_s=self._tau_of(modulator),
             voltage=self._values[self._voltages[layer.name]],
             input=self._values[self._fed[name].range] if rule.takes_values else None,
             readout=None if rule.readout_name is None else self._readout(rule.readout_name),
@@ -202,6 +203,11 @@ class ClockedProgram(Program):
         }
         jumps = layer.kind == "DeltaLIF" and isinstance(self._network.nodes[edge], Projection)
         return {**views, "gain": np.ones(layer.size)} if jumps and views else views
+
+    def _tau_of(self, modulator: str | None) -> float | None:
+        """With what the level of a node decays within a step; None: not at all."""
+        node = None if modulator is None else self._network.nodes[modulator]
+        return node.tau_s if isinstance(node, Modulator) else None
 
     def _port_table(self) -> Array:
         signals = [self._ports[name] for name in self._inputs]

@@ -74,7 +74,7 @@ class Edge:
             self.w_min = max(self.w_min, 0.0)
         self.sign = -1.0 if rule.sign == "negative" else 1.0
         self.window = ceil(rule.window_s / tick_s)
-        self.decays = [_decay(tau_s, tick_s, tabled) for tau_s in rule.decays_s]
+        self.decays = [_decay(tau_s, rule.window_s, tick_s, tabled) for tau_s in rule.decays_s]
         self.rows, self.index = synapses.rows, synapses.index
         self.sources, self.targets, self.synapses = sources, targets, int(synapses.rows[-1])
         self.weight = weight
@@ -183,10 +183,10 @@ class Learner:
 
 
 def _decay(
-    tau_s: float, tick_s: float, tabled: bool
+    tau_s: float, window_s: float, tick_s: float, tabled: bool
 ) -> tuple[int, float, Array | None, Array | None]:
     """Window in ticks, rate by tick, coarse and fine table; see ext/rule.h."""
-    window, rate = ceil(WINDOW_TAUS * tau_s / tick_s), tick_s / tau_s
+    window, rate = ceil(min(WINDOW_TAUS * tau_s, window_s) / tick_s), tick_s / tau_s
     if not tabled:
         return window, rate, None, None
     coarse = np.exp(-rate * FINE * np.arange(window // FINE + 1))

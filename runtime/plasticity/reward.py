@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import ceil, exp, log2
+from math import ceil, exp, inf, log2
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from reflexarc.ext.rules import KERNELS
-from reflexarc.runtime.plasticity.rule import KernelRule, Weights
+from reflexarc.runtime.plasticity.rule import WINDOW_TAUS, KernelRule, Weights
 
 
 class RewardStdp(KernelRule):
@@ -60,8 +60,15 @@ class RewardStdp(KernelRule):
 
     @property
     def decays_s(self) -> Sequence[float]:
-        """Of arrivals, of the target's spikes, of the eligibility."""
-        return self.tau_plus_s, self.tau_minus_s, self.tau_eligibility_s
+        """Of arrivals, of the target's spikes, of the eligibility, and of arrivals beside it."""
+        slower = 1.0 / self.tau_plus_s - 1.0 / self.tau_eligibility_s
+        beside_s = 1.0 / slower if slower > 0 else inf
+        return self.tau_plus_s, self.tau_minus_s, self.tau_eligibility_s, beside_s
+
+    @property
+    def window_s(self) -> float:
+        """A source silent for so long has no past."""
+        return WINDOW_TAUS * self.tau_eligibility_s
 
     def parameters(self, dt_s: float) -> Sequence[float]:
         """As ext/reward_stdp.h has them."""
