@@ -5,6 +5,7 @@ import numpy as np
 OP = np.dtype([(name, np.int64) for name in (
     "kind", "variant", "n", "m", "x", "x_list", "y", "y_list", "state", "params", "uniform",
     "weights", "rows", "targets", "arrived", "layer", "fired", "wait", "ring", "lag", "synapses",
+    "tuned",
 )])
 PORT = np.dtype([(name, np.int64) for name in ("at", "list_id", "size", "held", "next", "end")])
 KINDS = {
@@ -12,7 +13,8 @@ KINDS = {
     "delay_read": DELAY_READ, "delay_write": DELAY_WRITE, "log": LOG, "pes": PES,
     "conv": CONV, "scale": SCALE, "threshold": THRESHOLD,
     "record": RECORD, "collect": COLLECT, "fired": FIRED, "generate": GENERATE,
-    "settle": SETTLE, "learn": LEARN, "modulate": MODULATE, "project": PROJECT,
+    "settle": SETTLE, "learn": LEARN, "tune": TUNE, "scaling": SCALING, "rewire": REWIRE,
+    "modulate": MODULATE, "project": PROJECT,
     "population": POPULATION,
 }
 STORAGES = {

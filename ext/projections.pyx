@@ -13,6 +13,7 @@ from reflexarc.ext.learner cimport (
     note_source,
     note_target,
     settle_due,
+    settle_row,
 )
 from reflexarc.ext.populations cimport bound_of
 from reflexarc.ext.program cimport Arrays, Machine, Op, Ring, Synapses
@@ -60,7 +61,7 @@ cdef void project(Machine *m, const Op *op, int64_t thread) noexcept nogil:
     cdef float *arrived = m.arrays.arrived + op.arrived
     cdef float value = 1.0
     cdef Learner *learner = &m.arrays.learners[op.synapses]
-    cdef bint learns = learner.active
+    cdef bint learns = learner.active and learner.kernel.arrive != NULL
     if learns:
         settle_due(learner, first, last, m.step)
     if op.lag > m.step:
@@ -96,17 +97,12 @@ cdef void settle_senders(Machine *m, const Op *op) noexcept nogil:
     """Before a matrix multiplies: bring the rows of the sources that send now up to date."""
     cdef Learner *l = &m.arrays.learners[op.synapses]
     cdef const int32_t *sources = m.arrays.events + m.arrays.starts[op.x_list]
-    cdef int64_t k, j
+    cdef int64_t k
     if not l.active:
         return
     settle_due(l, l.rows, l.rows + 1, m.step)
-    if l.kernel.settle == NULL:
-        return
     for k in range(m.arrays.counts[op.x_list]):
-        j = sources[k]
-        if l.fired[j] >= 0 and l.since[j] < l.fired[j] + l.window:
-            l.kernel.settle(l, Row(j, l.rows[j], l.rows[j + 1]))
-            l.since[j] = max(l.since[j], m.step - 1)
+        settle_row(l, sources[k], m.step - 1)
 
 
 cdef void note_fired(Machine *m, const Op *op) noexcept nogil:

@@ -4,6 +4,8 @@ from cpython.pycapsule cimport PyCapsule_New
 
 from reflexarc.ext.learner cimport Kernel
 
+cdef extern from "held.h":
+    const Kernel held
 cdef extern from "pair_stdp.h":
     const Kernel pair_all_to_all
     const Kernel pair_all_to_all_additive
@@ -22,6 +24,7 @@ cdef object capsule(const Kernel *kernel):
 
 #: By rule, and pairing where it has several.
 KERNELS = {
+    "held": capsule(&held),
     "pair_stdp/all_to_all": capsule(&pair_all_to_all),
     "pair_stdp/all_to_all/additive": capsule(&pair_all_to_all_additive),
     "pair_stdp/nearest_symmetric": capsule(&pair_nearest_symmetric),

@@ -54,7 +54,15 @@ if TYPE_CHECKING:
         Poisson,
         Regular,
     )
-    from reflexarc.runtime.plasticity import PairStdp, Pes, Rule, TripletStdp
+    from reflexarc.runtime.plasticity import (
+        IntrinsicHomeostasis,
+        PairStdp,
+        Pes,
+        Rewiring,
+        Rule,
+        SynapticScaling,
+        TripletStdp,
+    )
     from reflexarc.runtime.save import save
     from reflexarc.runtime.sidecar import load
     from reflexarc.runtime.simulate import simulate
@@ -83,6 +91,7 @@ _HOME = {
     "GraphError": "errors",
     "I": "neurons",
     "IF": "neurons",
+    "IntrinsicHomeostasis": "plasticity",
     "Izhikevich": "neurons",
     "LI": "neurons",
     "LIF": "neurons",
@@ -101,10 +110,12 @@ _HOME = {
     "Probability": "connectivity",
     "ReflexarcError": "errors",
     "Regular": "neurons",
+    "Rewiring": "plasticity",
     "Rule": "plasticity",
     "Run": "drive",
     "Spikes": "drive",
     "StepCurrent": "drive",
+    "SynapticScaling": "plasticity",
     "TripletStdp": "plasticity",
     "Uniform": "distribution",
     "UnsupportedError": "errors",
@@ -138,6 +149,7 @@ __all__ = [
     "Gaussian",
     "GraphError",
     "I",
+    "IntrinsicHomeostasis",
     "Izhikevich",
     "Lognormal",
     "Matrix",
@@ -154,10 +166,12 @@ __all__ = [
     "Probability",
     "ReflexarcError",
     "Regular",
+    "Rewiring",
     "Rule",
     "Run",
     "Spikes",
     "StepCurrent",
+    "SynapticScaling",
     "TripletStdp",
     "Uniform",
     "UnsupportedError",

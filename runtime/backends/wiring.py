@@ -158,6 +158,13 @@ def _number(nodes: Sequence[Node]) -> dict[str, int]:
 
 
 def _check_nodes(network: Network) -> None:
+    for name in network.plasticity:
+        for rule in network.rules(name):
+            if rule.clocked_because:
+                raise UnsupportedError(
+                    f"{network.source}: {name}: rule {rule.rule} has no exact mode, as "
+                    f"{rule.clocked_because}; use mode clocked"
+                )
     if network.plasticity:
         edge = next(iter(network.plasticity))
         rule = network.rules(edge)[0]

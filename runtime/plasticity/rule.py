@@ -29,6 +29,8 @@ class Rule(Strict):
     places: ClassVar[frozenset[str]] = frozenset({"projection", "matrix"})
     #: What it changes. An edge has at most one rule of a role.
     role: ClassVar[str] = "weights"
+    #: Why it has no exact mode; empty if it is not by its definition that it has none.
+    clocked_because: ClassVar[str] = ""
 
     rule: str
     w_min: float = 0.0
@@ -39,8 +41,9 @@ class Rule(Strict):
     def misfit(self, weight: Weights, sizes: Mapping[str, int]) -> tuple[str, str] | None:
         """Why the rule does not fit an edge, as (key, problem); None if it fits.
 
-        `weight` has shape (outputs, inputs), or (synapses,) or (1,) of a projection; `sizes` holds
-        the size of every node by name.
+        `weight` has shape (outputs, inputs), or (synapses,) or (1,) of a projection; of a layer
+        it is its v_threshold, or nothing if it has none. `sizes` holds the size of every node by
+        name.
         """
         if self.w_min > self.w_max:
             return "w_min", f"{self.w_min:g} is above w_max, {self.w_max:g}"
