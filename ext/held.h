@@ -4,6 +4,6 @@
 
 #include "rule.h"
 
-static const Kernel held = {.abi = KERNEL_ABI};
+static const Kernel held_kernel = {.abi = KERNEL_ABI};
 
 #endif

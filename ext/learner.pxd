@@ -40,7 +40,18 @@ cdef extern from "rule.h":
         void (*sent)(Learner *, int64_t, int64_t) noexcept nogil
         double (*spiked)(Learner *, int64_t, int64_t) noexcept nogil
         double (*mark)(const Learner *, int64_t) noexcept nogil
+        double (*event)(Learner *, int64_t, int64_t) noexcept nogil
         void (*step)(Learner *, int64_t) noexcept nogil
+    ctypedef struct Layer:
+        const double *peak
+        const double *raised
+        const double *wait
+        const double *decay
+        const double *gain
+        const double *threshold
+        const double *height
+        const double *relaxing
+        const double *jump
     ctypedef struct Learner:
         const Kernel *kernel
         double *parameter
@@ -71,8 +82,14 @@ cdef extern from "rule.h":
         int64_t depth
         const double *modulator
         int64_t modulators
+        double modulator_rate
         const double *voltage
+        Layer layer
+        const double *input
+        const double *readout
+        int64_t behind
         int64_t active
+        int64_t updates
         Due *due
         int64_t due_room
         int64_t due_first
@@ -94,3 +111,4 @@ cdef void settle_due(const Learner *l, const int64_t *first, const int64_t *last
 cdef void note_settled(Learner *l, int64_t now) noexcept nogil
 cdef void note_source(Learner *l, int64_t source, int64_t now) noexcept nogil
 cdef void note_target(Learner *l, int64_t target, int64_t now) noexcept nogil
+cdef void note_events(Learner *l, int64_t now) noexcept nogil

@@ -97,6 +97,7 @@ cdef struct Op:
     int64_t layer      # number of a layer that fires in stretches
     int64_t fired      # where the indices it finds go, in fired; likewise those held
     int64_t wait       # steps that each is still held, in values
+    int64_t peak       # voltage of each at its latest spike, in values
     int64_t ring       # number of a source's ring
     int64_t lag        # how many steps ago
     int64_t synapses   # number of the projection, or of what learns

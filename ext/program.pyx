@@ -4,7 +4,7 @@ import numpy as np
 
 OP = np.dtype([(name, np.int64) for name in (
     "kind", "variant", "n", "m", "x", "x_list", "y", "y_list", "state", "params", "uniform",
-    "weights", "rows", "targets", "arrived", "layer", "fired", "wait", "ring", "lag", "synapses",
+    "weights", "rows", "targets", "arrived", "layer", "fired", "wait", "peak", "ring", "lag", "synapses",
     "tuned",
 )])
 PORT = np.dtype([(name, np.int64) for name in ("at", "list_id", "size", "held", "next", "end")])

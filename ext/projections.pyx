@@ -9,11 +9,11 @@ from reflexarc.ext.learner cimport (
     Learner,
     Row,
     carry,
+    note_events,
     note_settled,
     note_source,
     note_target,
     settle_due,
-    settle_row,
 )
 from reflexarc.ext.populations cimport bound_of
 from reflexarc.ext.program cimport Arrays, Machine, Op, Ring, Synapses
@@ -61,7 +61,7 @@ cdef void project(Machine *m, const Op *op, int64_t thread) noexcept nogil:
     cdef float *arrived = m.arrays.arrived + op.arrived
     cdef float value = 1.0
     cdef Learner *learner = &m.arrays.learners[op.synapses]
-    cdef bint learns = learner.active and learner.kernel.arrive != NULL
+    cdef bint learns = learner.active
     if learns:
         settle_due(learner, first, last, m.step)
     if op.lag > m.step:
@@ -80,7 +80,7 @@ cdef void project(Machine *m, const Op *op, int64_t thread) noexcept nogil:
         if ring.value != NULL:
             value = ring.value[slot * ring.capacity + k]
         begin, end = first[j], last[j]
-        if learns:
+        if learns and learner.kernel.arrive != NULL:
             learner.kernel.arrive(learner, Row(j, begin, end), m.step, value, arrived)
         elif learner.kernel != NULL:
             carry(learner, Row(j, begin, end), value, arrived)
@@ -89,7 +89,7 @@ cdef void project(Machine *m, const Op *op, int64_t thread) noexcept nogil:
         delivered += s.rows[j + 1] - s.rows[j]
     if thread == 0:
         m.counters.synaptic_events += delivered
-        if learns:
+        if learns and learner.kernel.arrive != NULL:
             m.counters.weight_updates += delivered
 
 
@@ -97,25 +97,35 @@ cdef void settle_senders(Machine *m, const Op *op) noexcept nogil:
     """Before a matrix multiplies: bring the rows of the sources that send now up to date."""
     cdef Learner *l = &m.arrays.learners[op.synapses]
     cdef const int32_t *sources = m.arrays.events + m.arrays.starts[op.x_list]
-    cdef int64_t k
+    cdef int64_t k, j
     if not l.active:
         return
     settle_due(l, l.rows, l.rows + 1, m.step)
+    if l.kernel.settle == NULL:
+        return
     for k in range(m.arrays.counts[op.x_list]):
-        settle_row(l, sources[k], m.step - 1)
+        j = sources[k]
+        if l.fired[j] >= 0 and max(l.since[j], m.step) < l.fired[j] + l.window:
+            l.kernel.settle(l, Row(j, l.rows[j], l.rows[j + 1]))
+            if l.kernel.finish != NULL:
+                l.kernel.finish(l, Row(j, l.rows[j], l.rows[j + 1]), m.step)
+            l.since[j] = max(l.since[j], m.step - 1)
 
 
 cdef void note_fired(Machine *m, const Op *op) noexcept nogil:
     """Tell an edge that learns which sources reached it and which targets fired."""
     cdef Learner *l = &m.arrays.learners[op.synapses]
     note_settled(l, m.step)
-    if op.ring < 0:
+    if op.ring < 0 and op.x_list >= 0:
         note_senders(m, op, l)
-    elif op.lag <= m.step:
+    elif op.ring >= 0 and op.lag <= m.step:
         note_arrivals(m, &m.arrays.rings[op.ring], op.lag, l)
     note_targets(m, op, l)
+    note_events(l, m.step)
     if l.kernel.step != NULL:
         l.kernel.step(l, m.step)
+        m.counters.weight_updates += l.updates
+        l.updates = 0
     m.exhausted |= l.exhausted
 
 

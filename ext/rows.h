@@ -7,7 +7,8 @@
  *   lower(l, s, pre, post, from)     a spike arrives at pre->now
  *
  * and, if FINISHES is defined,
- *   drift(l, s, from, to)            what time alone does; raise and lower call it themselves
+ *   drift(l, s, pre, from, to)       what time alone does; `raise` calls it itself, and by the time
+ *                                    of `lower` it has been done
  *
  * It defines RULE_arrive, RULE_settle and RULE_finish. A Moment's mark is what `spiked` or `mark`
  * returned for it, or for an arrival what `begin` put into pre->mark. */
@@ -22,7 +23,7 @@
 INLINE Source source_of(const Learner *l, int64_t j, int64_t now)
 {
     Source pre = {j, l->fired[j], l->since[j], now, 0.0, 0.0, 0.0, 0.0};
-    if (pre.fired < 0 || pre.since >= pre.fired + l->window)
+    if (pre.fired < 0 || pre.since >= pre.fired + l->window || now >= pre.fired + l->window)
         pre.since = INT64_MAX;
     return pre;
 }
@@ -88,9 +89,9 @@ INLINE void NAME(store)(const Learner *l, int64_t k, const Synapse *s, const int
         l->of_synapse[n * l->synapses + k] = s->state[n];
 }
 
-INLINE Synapse NAME(load)(const Learner *l, int64_t k, const int wide)
+INLINE Synapse NAME(load)(const Learner *l, int64_t k, int64_t i, const int wide)
 {
-    Synapse s = {l->sign * (wide ? l->weight64[k] : (double)l->weight32[k]), {0.0, 0.0}};
+    Synapse s = {l->sign * (wide ? l->weight64[k] : (double)l->weight32[k]), {0.0, 0.0}, i};
     for (int64_t n = 0; n < STATES; n++)
         s.state[n] = l->of_synapse[n * l->synapses + k];
     return s;
@@ -109,15 +110,22 @@ INLINE void NAME(arrive_row)(
                 __builtin_unreachable();
     Source pre = source_of(l, row.source, now);
     const double delivered = l->sign * value;
+#ifdef FINISHES
+    const Moment to = {now, l->kernel->mark ? l->kernel->mark(l, now) : 0.0};
+#endif
     NAME(begin)(l, &pre);
     for (int64_t k = row.begin; k < row.end; k++) {
         const int64_t i = index == 0 ? l->targets16[k]
             : index == 1 ? l->targets32[k] : k - row.source * l->targets;
         const Target post = l->target[i];
-        Synapse s = NAME(load)(l, k, wide);
+        Synapse s = NAME(load)(l, k, i, wide);
         if (index < 2 && k + AHEAD < row.end)
             __builtin_prefetch(&l->target[index ? l->targets32[k + AHEAD] : l->targets16[k + AHEAD]]);
         NAME(catch_up)(l, i, &s, &pre, &post);
+#ifdef FINISHES
+        if (arrived) /* a matrix has been finished before it multiplied */
+            NAME(drift)(l, &s, &pre, latest_event(&pre, &post, *l->begun), to);
+#endif
         if (arrived)
             arrived[i] += (float)(s.w * delivered);
         NAME(lower)(l, &s, &pre, &post, latest_event(&pre, &post, *l->begun));
@@ -136,7 +144,7 @@ INLINE void NAME(settle_row)(const Learner *restrict l, Row row, const int index
             : index == 1 ? l->targets32[k] : k - row.source * l->targets;
         const Target post = l->target[i];
         if (post.last > pre.since) {
-            Synapse s = NAME(load)(l, k, wide);
+            Synapse s = NAME(load)(l, k, i, wide);
             NAME(catch_up)(l, i, &s, &pre, &post);
             NAME(store)(l, k, &s, wide);
         }
@@ -170,9 +178,10 @@ static void NAME(finish)(const Learner *l, Row row, int64_t until)
     Source pre = source_of(l, row.source, l->fired[row.source]);
     NAME(begin)(l, &pre);
     for (int64_t k = row.begin; k < row.end; k++) {
-        const Target post = l->target[target_at(l, row.source, k)];
-        Synapse s = NAME(load)(l, k, l->weight64 != NULL);
-        NAME(drift)(l, &s, latest_event(&pre, &post, *l->begun), to);
+        const int64_t i = target_at(l, row.source, k);
+        const Target post = l->target[i];
+        Synapse s = NAME(load)(l, k, i, l->weight64 != NULL);
+        NAME(drift)(l, &s, &pre, latest_event(&pre, &post, *l->begun), to);
         NAME(store)(l, k, &s, l->weight64 != NULL);
     }
 }

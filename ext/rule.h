@@ -60,6 +60,7 @@ typedef struct {
 typedef struct {
     double w;
     double state[2];
+    int64_t target;
 } Synapse;
 
 /* The source of a row while it is looked at; the rule's `begin` fills the last four. */
@@ -75,6 +76,20 @@ typedef struct {
 typedef struct {
     int64_t source, fired;
 } Due;
+
+/* What a rule may see of the layer that its edge leads to; NULL what it has not or is not asked
+ * for. */
+typedef struct {
+    const double *peak;      /* voltage of each at its latest spike, before the reset */
+    const double *raised;    /* of each one's threshold: the adaptation of ALIF */
+    const double *wait;      /* steps that each is still held at its reset */
+    const double *decay;     /* of the voltage in a step, */
+    const double *gain;      /* and what a spike along a weight of 1 adds to it */
+    const double *threshold;
+    const double *height;    /* from rest to threshold */
+    const double *relaxing;  /* decay of `raised` in a step, */
+    const double *jump;      /* and what a spike adds to it */
+} Layer;
 
 typedef struct Learner Learner;
 
@@ -98,7 +113,11 @@ typedef struct {
     double (*spiked)(Learner *, int64_t target, int64_t now);
     /* The mark of any other time. */
     double (*mark)(const Learner *, int64_t now);
-    /* Once a step of the clocked engine, after its spikes. A rule with it has no exact mode. */
+    /* For a rule that is not told of its targets' spikes (`spiked` is, and its mark unused) but of
+     * events of their own: what a target does in a step of the clocked engine, as its mark, or 0.
+     * A rule with it, or with `step`, has no exact mode. */
+    double (*event)(Learner *, int64_t target, int64_t now);
+    /* Once a step of the clocked engine, after its spikes. */
     void (*step)(Learner *, int64_t now);
 } Kernel;
 
@@ -127,8 +146,14 @@ struct Learner {
     int64_t depth;             /* a power of two */
     const double *modulator;   /* values of the node that the rule names, or NULL */
     int64_t modulators;        /* how many */
+    double modulator_rate;     /* 1 / tau by tick at which they decay within a step, or 0 */
     const double *voltage;     /* of the targets, or NULL */
+    Layer layer;               /* more of them: see the rule's `sees` */
+    const double *input;       /* values of the sources, where a rule takes graded ones, or NULL */
+    const double *readout;     /* weights of the matrix that a rule names, by source, or NULL */
+    int64_t behind;            /* whether what arrives acts on the targets a step later */
     int64_t active;            /* 0 while the edge is frozen */
+    int64_t updates;           /* weights that `step` has changed: it counts them */
     /* The engine's own: sources to be looked after if they stay silent, in a ring. */
     Due *due;
     int64_t due_room, due_first, due_count; /* room is a power of two */
@@ -139,6 +164,13 @@ struct Learner {
 
 INLINE double lesser(double a, double b) { return a < b ? a : b; }
 INLINE double greater(double a, double b) { return a > b ? a : b; }
+
+/* Within the bounds; what is not a number becomes the lower one. */
+INLINE double bounded(const Learner *l, double w)
+{
+    w = w > l->w_min ? w : l->w_min;
+    return w < l->w_max ? w : l->w_max;
+}
 
 INLINE int64_t target_at(const Learner *l, int64_t source, int64_t k)
 {

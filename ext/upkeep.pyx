@@ -14,8 +14,10 @@ from reflexarc.ext.learner cimport Learner, settle_row
 from reflexarc.ext.populations cimport bound_of
 from reflexarc.ext.program cimport Arrays, Bench, Machine, Op, Synapses, Weak
 
-cdef extern from "rule.h":
+cdef extern from "steps.h":
     int64_t target_at(const Learner *l, int64_t source, int64_t k) noexcept nogil
+    double strength(const Learner *l, int64_t k) noexcept nogil
+    void set_strength(const Learner *l, int64_t k, double w) noexcept nogil
 
 #: A rate below this, in spikes a second, counts as silence; denormals are slow.
 cdef double _SILENT = 1e-9
@@ -51,18 +53,6 @@ cdef void tune(const Op *op, const Arrays *a) noexcept nogil:
 cdef inline int64_t first_of(int64_t sources, int64_t period, int64_t turn) noexcept nogil:
     """The first source that is visited in step `turn` of a period."""
     return turn * sources // period
-
-
-cdef inline double strength_of(const Learner *l, int64_t k) noexcept nogil:
-    return l.sign * (l.weight64[k] if l.weight64 != NULL else <double>l.weight32[k])
-
-
-cdef inline void set_strength(Learner *l, int64_t k, double strength) noexcept nogil:
-    strength = l.sign * min(max(strength, l.w_min), l.w_max)
-    if l.weight64 != NULL:
-        l.weight64[k] = strength
-    else:
-        l.weight32[k] = <float>strength
 
 
 # --- scaling ----------------------------------------------------------------------------------
@@ -101,7 +91,7 @@ cdef void scale_row(
     cdef double factor
     for k in range(l.rows[j], l.rows[j + 1]):
         factor = max(0.0, 1.0 + gain * (goal - rate[target_at(l, j, k)]))
-        set_strength(l, k, strength_of(l, k) * factor)
+        set_strength(l, k, strength(l, k) * factor)
 
 
 # --- rewiring ---------------------------------------------------------------------------------
@@ -128,11 +118,11 @@ cdef int64_t choose_weak(
 ) noexcept nogil:
     """List the synapses that may go, the weakest first; returns how many."""
     cdef int64_t k, found = 0, most = <int64_t>ceil(share * (l.rows[j + 1] - l.rows[j]))
-    cdef double strength
+    cdef double w
     for k in range(l.rows[j], l.rows[j + 1]):
-        strength = fabs(strength_of(l, k))
-        if strength < threshold:
-            bench.weak[found].strength, bench.weak[found].place = strength, k
+        w = fabs(strength(l, k))
+        if w < threshold:
+            bench.weak[found].strength, bench.weak[found].place = w, k
             found += 1
     qsort(bench.weak, found, sizeof(Weak), by_strength)
     return min(found, most)

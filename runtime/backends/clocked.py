@@ -101,7 +101,8 @@ class ClockedProgram(Program):
         lowered = lower(network, dialect, dt_s)
         self._signals, self._voltages = lowered.signals, lowered.voltages
         self._ports = lowered.ports
-        self._plastic = lowered.plastic
+        self._plastic, self._views = lowered.plastic, lowered.views
+        self._fed, self._behind = lowered.fed, lowered.behind
         self._values = lowered.values.finish()
         self._events = np.zeros(lowered.events + 1, np.int32)
         self._starts = np.array([*lowered.list_starts, 0], np.int64)
@@ -170,15 +171,21 @@ class ClockedProgram(Program):
             weight = self._values[self._plastic[name]]
             rows = np.arange(0, weight.size + 1, layer.size)
             synapses = Synapses(rows=rows, index=None, targets=layer.size)
-        modulator = self._signals[rule.modulators[0]].range if rule.modulators else None
+        modulator = rule.modulators[0] if rule.modulators else None
         return Edge(
             rule,
             synapses,
             weight,
             self.dt_s,
             tabled=True,
-            modulator=None if modulator is None else self._values[modulator],
+            modulator=None if modulator is None else self._values[self._signals[modulator].range],
+            modulator_tau_s=getattr(self._network.nodes.get(modulator or ""), "tau_s", None),
             voltage=self._values[self._voltages[layer.name]],
+            input=self._values[self._fed[name].range] if rule.takes_values else None,
+            readout=None if rule.readout_name is None else self._readout(rule.readout_name),
+            layer=self._layer_views(name, layer),
+            behind=name in self._behind,
+            seed=_seed(self._network.seed, name),
         )
 
     def _synapse_arrays(self, node: Projection) -> tuple[Array, Array, Array, int]:
@@ -186,6 +193,23 @@ class ClockedProgram(Program):
         index = self._targets.get(node.name, node.targets)
         rows, targets, weight = map(np.ascontiguousarray, (node.rows, index, node.weight))
         return rows, targets, weight, node.size
+
+    def _readout(self, name: str) -> FloatArray:
+        """The weights of a matrix by source: a view of them if it learns."""
+        if name in self._plastic:
+            return self._values[self._plastic[name]]
+        node = self._network.nodes[name]
+        assert isinstance(node, Linear)
+        return np.ascontiguousarray(node.weight.T, np.float64).reshape(-1)
+
+    def _layer_views(self, edge: str, layer: Neurons) -> dict[str, FloatArray]:
+        """What the rule of `edge` sees of its layer."""
+        views = {
+            name: self._values[what] if isinstance(what, slice) else what
+            for name, what in self._views.get(layer.name, {}).items()
+        }
+        jumps = layer.kind == "DeltaLIF" and isinstance(self._network.nodes[edge], Projection)
+        return {**views, "gain": np.ones(layer.size)} if jumps and views else views
 
     def _port_table(self) -> Array:
         signals = [self._ports[name] for name in self._inputs]
@@ -599,6 +623,11 @@ def _nanoseconds(dt_s: float, source: str) -> int:
     if dt_ns < 1 or abs(exact - dt_ns) > 1e-6 * dt_ns:
         raise ConfigError(f"{source}: dt_s {dt_s!r} must be a positive whole number of nanoseconds")
     return dt_ns
+
+
+def _seed(seed: int, edge: str) -> int:
+    """A seed of an edge's own."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {edge}".encode()).digest()[:8], "little")
 
 
 def _digest(*arrays: Array) -> Array:

@@ -100,6 +100,12 @@ class Lowered:
     plastic: dict[str, slice] = field(default_factory=dict)
     thresholds: dict[str, slice] = field(default_factory=dict)
     learning: dict[str, Learning] = field(default_factory=dict)
+    #: What the matrices that learn multiply.
+    fed: dict[str, Signal] = field(default_factory=dict)
+    #: Edges that learn and whose layer comes before them in a step.
+    behind: set[str] = field(default_factory=set)
+    #: By layer, what rules see of it: places in `values`, and constants.
+    views: dict[str, dict[str, slice | FloatArray]] = field(default_factory=dict)
 
     def emit(self, kind: str, **fields: int) -> None:
         """Append an operation; a field not given is absent."""

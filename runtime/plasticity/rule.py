@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from reflexarc.ext import rules as compiled
 from reflexarc.runtime.config import Strict
 
 Weights: TypeAlias = npt.NDArray[np.floating]
@@ -76,6 +78,11 @@ class KernelRule(Rule):
     (Morrison, Diesmann & Gerstner 2008); NEST's whole delay is dendritic.
     """
 
+    #: Whether its sources show values rather than spikes.
+    takes_values: ClassVar[bool] = False
+    #: What of its layer it needs beside voltages: "membrane" is all of Layer in ext/rule.h.
+    sees: ClassVar[frozenset[str]] = frozenset()
+
     precision: Literal["double", "single"] = "double"
     dendritic_delay_s: float = Field(default=0.0, ge=0)
 
@@ -90,13 +97,41 @@ class KernelRule(Rule):
         raise NotImplementedError
 
     @property
+    def readout_name(self) -> str | None:
+        """The matrix whose weights it looks at."""
+        return getattr(self, "readout", None)
+
+    @property
     def window_s(self) -> float:
         """A source silent for so long has no past."""
         return WINDOW_TAUS * max(self.decays_s)
 
+    def per_target(self, dt_s: float) -> int:
+        """So many numbers more than its kernel says it keeps for each target."""
+        return 0
+
+    def first(self, strength: Weights) -> tuple[Weights, Weights]:
+        """What synapses begin as: their strengths, sign * weight, and their numbers, a row each."""
+        return strength, np.zeros((0, strength.size))
+
     def parameters(self, dt_s: float) -> Sequence[float]:
         """Numbers in the order in which the kernel has them; `dt_s` is a tick."""
         raise NotImplementedError
+
+    def first_shared(
+        self, targets: int, errors: int, readout: Weights | None, seed: int
+    ) -> Weights:
+        """What the kernel's `shared` begins with, where its length is not the kernel's own.
+
+        `errors` is the number of modulator values, `readout` the weights of the matrix that the
+        rule names, by source, `seed` one of this edge's own.
+        """
+        return np.zeros(0)
+
+
+def get_include() -> str:
+    """The folder of rule.h and rows.h, for compiling a kernel of your own."""
+    return str(Path(compiled.__file__).parent)
 
 
 def own_rules() -> dict[str, type[Rule]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from reflexarc.runtime.batch import SPIKE, Array
 from reflexarc.runtime.network import Network
 from reflexarc.runtime.plasticity import Rule
 
+ENTRIES = json.loads((Path(__file__).parent / "rule_goldens.json").read_text())["entries"]
 DT_S = 1e-4
 PRE_MS, POST_MS = (20, 60, 100, 200), (30, 55, 110)
 
@@ -47,6 +50,60 @@ def learnt(network: Network, until_ms: float, **trains: Sequence[float]) -> floa
     program = ClockedBackend().compile(network)
     program.step(round(until_ms * 1e6), {name: spikes(t_ms) for name, t_ms in trains.items()})
     return float(program.weights("learns").reshape(-1)[0])
+
+
+def met(entry: dict[str, Any], network: Network) -> Array:
+    """The weight just after each arrival of an entry, step by step."""
+    program = ClockedBackend().compile(network)
+    weights, now_ns = [], 0
+    given = {name: spikes(1e3 * np.array(entry[f"{name}_s"])) for name in ("pre", "post")}
+    for arrival in given["pre"]["t_ns"] + round(entry["delay_s"] * 1e9):
+        until_ns = int(arrival) + round(DT_S * 1e9)
+        within = {
+            name: train[(train["t_ns"] >= now_ns) & (train["t_ns"] < until_ns)]
+            for name, train in given.items()
+        }
+        program.step(until_ns, within)
+        now_ns = until_ns
+        weights.append(program.weights("learns").reshape(-1)[0])
+    return np.array(weights)
+
+
+def of_rule(rule: str) -> pytest.MarkDecorator:
+    """A parametrisation over the entries of a rule."""
+    chosen = [entry for entry in ENTRIES if entry["rule"] == rule]
+    assert chosen
+    return pytest.mark.parametrize("entry", chosen, ids=lambda entry: entry["name"])
+
+
+#: The entries' names of the pairings.
+PAIRINGS = {
+    "all": "all_to_all",
+    "nearest-symmetric": "nearest_symmetric",
+    "nearest-pre-centred": "presynaptic_centred",
+    "nearest-restricted": "restricted_symmetric",
+}
+
+
+@of_rule("pair_stdp")
+def test_pair_entries(entry: dict[str, Any]) -> None:
+    pairing = PAIRINGS[entry["parameters"]["pairing"]]
+    rule = reflexarc.PairStdp(
+        **{**entry["parameters"], "pairing": pairing}, dendritic_delay_s=entry["dendritic_delay_s"]
+    )
+    network = pair_of_neurons(rule, entry["weight"], 1e3 * entry["delay_s"])
+    assert met(entry, network) == pytest.approx(np.array(entry["weights"]), rel=1e-11)
+
+
+@of_rule("triplet_stdp")
+def test_triplet_entries(entry: dict[str, Any]) -> None:
+    said = dict(entry["parameters"])
+    said["pairing"] = "nearest" if said.pop("nearest", False) else "all_to_all"
+    # By a matrix, whose weights begin in float64; half the delay there and back is the same.
+    rule = reflexarc.TripletStdp(**said, dendritic_delay_s=entry["dendritic_delay_s"] / 2)
+    network = pair_of_neurons(rule, entry["weight"], 0.0, matrix=True)
+    found = met({**entry, "delay_s": 0.0}, network)
+    assert found == pytest.approx(np.array(entry["weights"]), rel=1e-11)
 
 
 def nest_pair(pairing: str, **options: Any) -> reflexarc.PairStdp:
