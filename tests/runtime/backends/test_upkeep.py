@@ -27,6 +27,12 @@ HOMEOSTASIS = reflexarc.IntrinsicHomeostasis(rate_hz=30.0, eta=0.02)
 STDP = reflexarc.PairStdp(a_plus=0.03, a_minus=0.04, w_max=2.0)
 CENTRED = STDP.model_copy(update={"pairing": "presynaptic_centred"})
 TRIPLET = reflexarc.TripletStdp(fit="hippocampus", w_max=2.0)
+CLOPATH = reflexarc.Clopath(a_ltp=0.05, a_ltd=0.01, theta_plus=0.5, theta_minus=0.2, v_rest=0.0,
+                            v_spike=1.0, w_max=2.0)  # fmt: skip
+OJA = reflexarc.Oja(learning_rate=1e-5, w_max=2.0)
+REWARD = reflexarc.RewardStdp(modulator="reward", baseline=-1.0, a_plus=0.03, a_minus=0.04,
+                              w_max=2.0)  # fmt: skip
+VOGELS = reflexarc.Vogels(learning_rate=0.01, alpha=0.2, sign="positive", w_max=2.0)
 SCALING = reflexarc.SynapticScaling(rate_hz=30.0, beta=0.2, tau_s=0.1, period_s=0.013)
 REWIRING = reflexarc.Rewiring(period_s=0.017, threshold=0.4, w_new=0.3)
 STACKS: dict[str, Sequence[Rule]] = {
@@ -38,6 +44,10 @@ STACKS: dict[str, Sequence[Rule]] = {
     "rewiring single": [REWIRING.model_copy(update={"precision": "single"})],
     "rewiring stdp": [STDP, REWIRING],
     "rewiring centred": [CENTRED, REWIRING],
+    "clopath": [CLOPATH, SCALING, REWIRING],
+    "oja": [OJA, SCALING, REWIRING],
+    "r_stdp": [REWARD, SCALING, REWIRING],
+    "vogels": [VOGELS, REWIRING],
     "all": [REWIRING, SCALING, STDP],
 }
 
@@ -48,6 +58,7 @@ def recurrent(rules: Sequence[Rule], *, matrix: bool = False, targets: int = TAR
     noise = net.population("noise", SOURCES, reflexarc.Poisson(rate_hz=60.0))
     cells = net.population("cells", targets, reflexarc.ExpLIF(i_offset=0.7),
                            plasticity=HOMEOSTASIS)  # fmt: skip
+    net.modulator("reward")
     if matrix:
         weight = np.random.default_rng(1).uniform(0.1, 0.9, (targets, SOURCES))
         net.linear(noise, cells, weight, name="learns", plasticity=rules)
@@ -102,6 +113,18 @@ def test_a_state_goes_on_bit_for_bit(rules: Sequence[Rule]) -> None:
         assert learnt(fresh) == before
         assert go(fresh, 150).tobytes() == spikes
         assert learnt(fresh) == after
+
+
+def test_a_matrix_that_learns_and_is_scaled_goes_on_bit_for_bit() -> None:
+    network = recurrent([STDP, SCALING], matrix=True)
+    program, fresh = (ClockedBackend().compile(network) for _ in range(2))
+    go(program, 100)
+    state, before = program.state(), program.weights("learns")
+    go(program, 100)
+    fresh.restore(state)
+    go(fresh, 100)
+    assert fresh.weights("learns").tobytes() == program.weights("learns").tobytes()
+    assert not np.array_equal(before, program.weights("learns"))
 
 
 def test_reading_changes_no_bit(rules: Sequence[Rule]) -> None:
@@ -453,6 +476,22 @@ def test_scaling_beside_an_error_is_refused() -> None:
     net.linear(lines, cells, np.eye(2), name="learns", plasticity=[pes, SCALING])
     net.linear(error, net.output("out", 2), np.eye(2))
     with pytest.raises(UnsupportedError, match="synaptic_scaling does not stack with pes; give"):
+        ClockedBackend().compile(net.build(mode="clocked", dt_s=DT_S))
+
+
+def test_what_keeps_weights_of_its_own_is_refused() -> None:
+    network = recurrent([reflexarc.Sdsp(), SCALING])
+    with pytest.raises(UnsupportedError, match="synaptic_scaling does not stack with sdsp; give"):
+        ClockedBackend().compile(network)
+
+
+def test_e_prop_onto_thresholds_that_move_is_refused() -> None:
+    net = reflexarc.Builder()
+    lines, error = net.input("lines", 2), net.modulator("error", 1)
+    cells = net.population("cells", 2, reflexarc.DeltaLIF(), plasticity=HOMEOSTASIS)
+    rule = reflexarc.EProp(modulator=error, learning_rate=0.1)
+    net.project(lines, cells, reflexarc.AllToAll(), name="learns", plasticity=rule)
+    with pytest.raises(UnsupportedError, match="e_prop needs thresholds that stay, and intrinsic"):
         ClockedBackend().compile(net.build(mode="clocked", dt_s=DT_S))
 
 
