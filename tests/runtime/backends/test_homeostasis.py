@@ -192,3 +192,24 @@ def test_spikes_are_fed_as_well_as_currents() -> None:
     spikes["t_ns"] = np.arange(4) * 100_000_000
     program.step(1_000_000_000, {"lines": spikes})
     assert program.thresholds("cells")[0] == 1.5  # twice above 1 and 1.25, then not above 1.5
+
+
+def fired_under(dialect: str, currents: list[float]) -> list[float]:
+    """Spikes of a neuron that adds up its input; each raises its threshold of 1 by 1/2."""
+    rule = IntrinsicHomeostasis(rate_hz=0.0, eta=0.5, threshold_min=0.5)
+    program = ClockedBackend().compile(layer(rule, reflexarc.IF(r=1000.0), dialect))
+    return [float(run(program, np.full(SIZE, x), 1)[0, 0]) for x in currents]
+
+
+@pytest.mark.filterwarnings("ignore:.*ignores r")
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_voltage_at_the_moved_threshold_fires_where_the_dialect_says(dialect: str) -> None:
+    at = DIALECTS[dialect].fires_at_threshold
+    first = 1.0 if at else 1.25
+    expected = [1.0, 0.0, 1.0 if at else 0.0]
+    left = 0.25 if "subtract" in DIALECTS[dialect].reset and not at else 0.0
+    assert fired_under(dialect, [first, 0.75 - left, 0.75]) == expected
+
+
+def test_a_voltage_goes_no_lower_than_the_moved_threshold() -> None:
+    assert fired_under("sinabs", [1.0, -10.0, 2.5, 0.5]) == [1.0, 0.0, 0.0, 1.0]
