@@ -54,10 +54,13 @@ from reflexarc.ext.program cimport (
     PROJECT,
     RECORD,
     RELEASE,
+    REWIRE,
     SCALE,
+    SCALING,
     SCAN,
     SETTLE,
     THRESHOLD,
+    TUNE,
     Arrays,
     LogEntry,
     Machine,
@@ -78,6 +81,14 @@ from reflexarc.ext.projections cimport (
 )
 from reflexarc.ext.spikes cimport Spike
 from reflexarc.ext.transmitter cimport Transmitter, point_at
+from reflexarc.ext.upkeep cimport (
+    cut_again,
+    make_room,
+    rewire,
+    scale_synapses,
+    tear_down_bench,
+    tune,
+)
 
 from reflexarc.ext.projections import cut_rows
 
@@ -192,6 +203,12 @@ cdef void run_alone(Machine *m, const Op *op) noexcept nogil:
         note_fired(m, op)
     elif op.kind == RELEASE:
         release_all(m, op)
+    elif op.kind == TUNE:
+        tune(op, a)
+    elif op.kind == SCALING:
+        scale_synapses(m, op)
+    elif op.kind == REWIRE:
+        rewire(m, op)
     elif op.kind == MODULATE:
         modulate(op, a, m.ports[op.variant].held)
 
@@ -301,6 +318,7 @@ cdef class ClockedEngine:
             tear_down(&self._machine.arrays.learners[k])
         free(self._machine.arrays.learners)
         free(self._machine.arrays.transmitters)
+        tear_down_bench(&self._machine.arrays.bench)
 
     def _place_rings(self, list rings):
         cdef Ring *ring
@@ -366,6 +384,8 @@ cdef class ClockedEngine:
         if l.targets16 != NULL or l.targets32 != NULL:
             self._machine.arrays.synapses[k].weight = l.weight32
             self._machine.arrays.synapses[k].alike = 0
+        if edge.rewired:
+            make_room(&self._machine.arrays.bench, np.diff(edge.rows).max(initial=0))
         self._owners.append(edge)
 
     def transmit(self, list releases):
@@ -400,9 +420,12 @@ cdef class ClockedEngine:
 
     def resume(self, int64_t k, bint active):
         """Go on from the arrays of number k as they are, learning or not."""
-        self._machine.arrays.learners[k].active = active
-        if self._machine.arrays.learners[k].kernel != NULL:
-            resume(&self._machine.arrays.learners[k], self._machine.step)
+        cdef Learner *l = &self._machine.arrays.learners[k]
+        l.active = active
+        if l.kernel != NULL:
+            resume(l, self._machine.step)
+        if l.targets16 != NULL or l.targets32 != NULL:
+            cut_again(&self._machine, k)
 
     def refresh(self):
         """Take note that the caller has changed the arrays: find again who is held."""

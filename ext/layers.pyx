@@ -255,6 +255,9 @@ cdef int64_t neurons(const Op *op, const Arrays *a) noexcept nogil:
     cdef double *current = v + n
     cdef int32_t *events
     cdef bint spiking = op.variant != GRADED
+    if op.tuned >= 0:
+        p = a.values + op.tuned
+        limit = p + 3 * n
     if op.m:  # with a synapse
         k = 6 if spiking else 3
         relax(n, current, x, p + k * n, p + (k + 1) * n)

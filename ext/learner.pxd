@@ -102,6 +102,7 @@ cdef void tear_down(Learner *l) noexcept
 cdef void begin(Learner *l, int64_t now) noexcept nogil
 cdef void end(Learner *l, int64_t now) noexcept nogil
 cdef void resume(Learner *l, int64_t now) noexcept
+cdef void settle_row(Learner *l, int64_t source, int64_t now) noexcept nogil
 cdef void settle_all(const Learner *l) noexcept nogil
 cdef void finish_all(const Learner *l, int64_t until) noexcept nogil
 cdef void skip_to(Learner *l, int64_t now) noexcept nogil

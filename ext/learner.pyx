@@ -29,6 +29,13 @@ cdef inline bint is_past(const Learner *l, int64_t source) noexcept nogil:
     return l.fired[source] < 0 or l.since[source] >= l.fired[source] + l.window
 
 
+cdef void settle_row(Learner *l, int64_t source, int64_t now) noexcept nogil:
+    """Replay for the synapses of one source what their targets have done, up to `now`."""
+    if l.kernel.settle != NULL and not is_past(l, source):
+        l.kernel.settle(l, row_of(l, source))
+        l.since[source] = max(l.since[source], now)
+
+
 cdef void settle_all(const Learner *l) noexcept nogil:
     """Replay for every synapse what its target has done. It changes no future bit."""
     cdef int64_t j

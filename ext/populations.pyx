@@ -73,7 +73,10 @@ cdef Stretch stretch_of(const Machine *m, const Op *op, int64_t thread) noexcept
     s.first = bound_of(op.n, thread, m.crew.threads)
     s.last = bound_of(op.n, thread + 1, m.crew.threads)
     s.n, s.uniform, s.substeps = op.n, op.uniform, op.m
-    s.state, s.rows = a.values + op.state, a.constants + op.params
+    s.state = a.values + op.state
+    s.rows = a.constants + op.params
+    if op.tuned >= 0:
+        s.rows = a.values + op.tuned
     s.arrived = a.arrived + op.arrived if op.arrived >= 0 else NULL
     s.current = a.values + op.x if op.x >= 0 else NULL
     s.events = a.fired + op.fired + s.first

@@ -42,6 +42,9 @@ cdef enum Kind:
     SETTLE        # bring rows of a matrix that learns up to date before it multiplies
     LEARN         # note for an edge that learns who fired
     RELEASE       # what an edge with short-term plasticity delivers of the spikes that arrive now
+    TUNE          # move the thresholds of a layer
+    SCALING       # scale the synapses of the sources whose turn it is
+    REWIRE        # replace weak ones
     MODULATE      # y = decay y + gain x: the level of a modulator
     PROJECT       # deliver along a projection          (shared by the threads)
     POPULATION    # one step of a layer                 (shared by the threads)
@@ -86,7 +89,7 @@ cdef struct Op:
     int64_t x_list     # its event list
     int64_t y          # output, in values; of PES: the error
     int64_t y_list
-    int64_t state      # v and what follows it; delay ring; trace, in values
+    int64_t state      # v and what follows it; delay ring; trace; thresholds, in values
     int64_t params     # in constants
     int64_t uniform    # whether all neurons share them
     int64_t weights    # in weights32, weights64 or values, by variant
@@ -101,6 +104,7 @@ cdef struct Op:
     int64_t lag        # how many steps ago
     int64_t synapses   # number of the projection, or of what learns
     int64_t release    # number of the edge with short-term plasticity
+    int64_t tuned      # parameters of a layer that change, in values, instead of params
 
 # A projection. Rows lie by source; a row ascends by target.
 cdef struct Synapses:
@@ -137,6 +141,18 @@ cdef struct Conv:
     int64_t taps            # of both axes together
     int64_t divisor
 
+# A synapse that may be replaced.
+cdef struct Weak:
+    double strength
+    int64_t place
+
+# Where a row is rewired: room for the longest.
+cdef struct Bench:
+    int64_t room
+    Weak *weak
+    int64_t *taken
+    int64_t *drawn
+
 # What an operation works on.
 cdef struct Arrays:
     double *values
@@ -157,6 +173,7 @@ cdef struct Arrays:
     Ring *rings
     Transmitter *transmitters
     Learner *learners        # by projection, its `kernel` NULL where it does not learn; then by matrix
+    Bench bench
 
 cdef struct Counters:
     int64_t synaptic_events

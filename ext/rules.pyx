@@ -12,6 +12,8 @@ cdef extern from "e_prop.h":
     const Kernel e_prop
 cdef extern from "oja.h":
     const Kernel oja
+cdef extern from "held.h":
+    const Kernel held_kernel
 cdef extern from "pair_stdp.h":
     const Kernel pair_all_to_all
     const Kernel pair_all_to_all_additive
@@ -40,6 +42,7 @@ cdef object capsule(const Kernel *kernel):
 KERNELS = {
     "bcm": capsule(&bcm),
     "e_prop": capsule(&e_prop),
+    "held": capsule(&held_kernel),
     "oja": capsule(&oja),
     "pair_stdp/all_to_all": capsule(&pair_all_to_all),
     "pair_stdp/all_to_all/additive": capsule(&pair_all_to_all_additive),

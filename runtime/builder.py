@@ -123,6 +123,7 @@ class Builder:
         *,
         positions: npt.ArrayLike | None = None,
         initial_v: Value | None = None,
+        plasticity: Rule | Sequence[Rule] | None = None,
     ) -> Population:
         """Add a layer of neurons.
 
@@ -133,6 +134,7 @@ class Builder:
                 a distribution.
             positions: where they are, shape (neurons, 1 to 3 axes), for distances.
             initial_v: first voltage, likewise a number, one for each or a distribution.
+            plasticity: a rule for the neurons themselves, such as IntrinsicHomeostasis.
         """
         if not isinstance(neurons, NeuronModel):
             raise ConfigError(f"population '{name}': expected a kind of neuron, not {neurons!r}")
@@ -149,6 +151,8 @@ class Builder:
         if initial_v is not None:
             where = f"population '{name}', initial_v"
             self._initial_v[name] = self._values(where, initial_v, node.size)
+        if plasticity is not None:
+            self._plasticity[name] = _stacked(plasticity)
         return added
 
     def output(self, name: str, source: Population | int) -> Population:

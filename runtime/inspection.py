@@ -95,7 +95,7 @@ class Inspection(Strict):
 def inspect(network: Network, *, rate_hz: float = 10.0, dt_s: float | None = None) -> Inspection:
     """Look `network` over. `dt_s` is the clock step to judge by (default: the network's own)."""
     step_s = network.dt_s if dt_s is None else dt_s
-    nodes = [_facts(node) for node in network.nodes.values()]
+    nodes = [_facts(network, node) for node in network.nodes.values()]
     feedback = feedback_edges(network)
     return Inspection(
         source=network.source,
@@ -161,14 +161,15 @@ def synapses_of(node: Node) -> int:
     return int(np.count_nonzero(weight)) * used
 
 
-def _facts(node: Node) -> NodeFacts:
+def _facts(network: Network, node: Node) -> NodeFacts:
+    rules = ", ".join(rule.rule for rule in network.rules(node.name))
     return NodeFacts(
         name=node.name,
         kind=kind_of(node),
         shape=list(node.shape),
         synapses=synapses_of(node),
         bytes=sum(_held(array) for array in _arrays(node)),
-        says=_says(node),
+        says="; ".join(part for part in (_says(node), rules) if part),
     )
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from reflexarc.runtime.network import Linear, Network, Neurons, Node, Projection
-from reflexarc.runtime.plasticity import Rule
+from reflexarc.runtime.plasticity import Rule, agreed, contradiction
+from reflexarc.runtime.plasticity.rule import Weights
 
 #: What a rule can be for, in words.
 _WORDS = {
@@ -26,13 +27,12 @@ def misfit_of(
     """
     sizes = {node.name: node.size for node in nodes.values()}
     roles: dict[str, str] = {}
-    for k, rule in enumerate(rules):
+    for k, rule in enumerate(agreed(rules)):
         at: tuple[str | int, ...] = (k,) if len(rules) > 1 else ()
         node = nodes.get(name)
         if node is None or place_of(node) not in rule.places:
             return (), _nowhere(nodes, rule)
-        weight = node.weight if isinstance(node, Linear | Projection) else np.zeros(0)
-        wrong = rule.misfit(weight, sizes)
+        wrong = contradiction(rules, k) or rule.misfit(_subject(node), sizes)
         if wrong is not None:
             return (*at, wrong[0]), wrong[1]
         unknown = next((m for m in rule.modulators if m not in nodes), None)
@@ -42,6 +42,17 @@ def misfit_of(
             return (*at, "rule"), f"{roles[rule.role]} changes the {rule.role} already; keep one"
         roles[rule.role] = rule.rule
     return None
+
+
+def _subject(node: Node) -> Weights:
+    """What the rules of a node change: its weights, or the thresholds of a layer."""
+    if isinstance(node, Linear | Projection):
+        return node.weight
+    return (
+        node.parameters.get("v_threshold", np.zeros(0))
+        if isinstance(node, Neurons)
+        else np.zeros(0)
+    )
 
 
 def place_of(node: Node) -> str:

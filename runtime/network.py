@@ -284,7 +284,7 @@ class Network:
         mode, dialect, dt_s: how to run it unless the caller says otherwise.
         initial_v: first voltage by layer name, shape (size,); where absent the dialect decides.
         plasticity: learning rule, or several that stack, by name of the Linear node or Projection
-            whose weights they change.
+            whose weights they change, or of the layer whose neurons.
         seed: of everything random in it.
     """
 

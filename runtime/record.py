@@ -34,7 +34,7 @@ from reflexarc.runtime.batch import SPIKE
 from reflexarc.runtime.clock import date_utc, monotonic_ns
 from reflexarc.runtime.errors import ConfigError, LinkError
 from reflexarc.runtime.loop import Tick
-from reflexarc.runtime.network import FloatArray, Network
+from reflexarc.runtime.network import FloatArray, Network, Neurons
 from reflexarc.runtime.policy import NetworkPolicy, Policy
 from reflexarc.runtime.recordformat import (
     COMMANDS,
@@ -302,10 +302,16 @@ def _json(kind: Kind, name: str, time_ns: int, content: dict[str, Any]) -> Entry
 
 
 def plastic_weights(network: Network, policy: Policy | None) -> dict[str, FloatArray]:
-    """The weights that learning can change, by edge, shape (outputs, inputs)."""
+    """The weights that learning can change, by edge, shape (outputs, inputs); or thresholds."""
     if not isinstance(policy, NetworkPolicy):
         return {}
-    return {edge: policy.program.weights(edge) for edge in sorted(network.plasticity)}
+    program = policy.program
+    return {
+        name: program.thresholds(name)
+        if isinstance(network.nodes[name], Neurons)
+        else program.weights(name)
+        for name in sorted(network.plasticity)
+    }
 
 
 def versions() -> dict[str, str]:

@@ -53,7 +53,7 @@ class Sidecar(Strict):
         seed: of everything random in it.
         initial_v: first voltage by layer: one number, one for each neuron, or `array`.
         plasticity: learning rule, or a list of rules that stack, by name of the Linear or Affine
-            node, or of the projection; a rule's keys are those of its class.
+            node, of the projection or of the layer; a rule's keys are those of its class.
         refractory: seconds that v is held after a spike, by layer of a kind that NIR has: one
             number, or `array`.
         modulators: ports for rewards, errors and neuromodulators, in seconds; no edge reaches them.

@@ -89,6 +89,20 @@ class Program(ABC):
         ValueError for any other node.
         """
 
+    def targets(self, edge: str) -> Array:
+        """A copy of the targets of the projection `edge`, which a rule of its wiring changes.
+
+        Integers, shape (synapses,), in the order of its rows. Raises ValueError for any other node.
+        """
+        raise ValueError(f"'{edge}': this backend does not show targets")
+
+    def thresholds(self, layer: str) -> FloatArray:
+        """A copy of the thresholds of `layer`, which a rule of its excitability changes.
+
+        Shape (neurons,). Raises ValueError for a node that has none.
+        """
+        raise ValueError(f"'{layer}': this backend does not show thresholds")
+
     @abstractmethod
     def counters(self) -> Counters:
         """Work done so far."""

@@ -117,6 +117,13 @@ class ClockedProgram(Program):
             (name, None if signal.spiking else signal.range)
             for name, signal in self._outputs.items()
         ]
+        self._thresholds = lowered.thresholds
+        #: The targets of projections that are rewired: the network keeps its own.
+        self._targets = {
+            name: wire.projection.targets.copy()
+            for name, wire in lowered.projections.items()
+            if name in lowered.learning and _is_rewired(lowered.learning[name])
+        }
         table, constants = lowered.table(), lowered.constants.finish()
         self._tables = [table, constants]
         self._arrived = np.zeros(lowered.arrived + 1, np.float32)
@@ -136,7 +143,7 @@ class ClockedProgram(Program):
             self._arrived,
             np.zeros(lowered.fired + 1, np.int32),
             lowered.layers,
-            [_synapse_arrays(wire.projection) for wire in lowered.projections.values()],
+            [self._synapse_arrays(wire.projection) for wire in lowered.projections.values()],
             len(lowered.learning),
             self._rings,
             self.dt_ns,
@@ -163,7 +170,9 @@ class ClockedProgram(Program):
         node, layer = self._network.nodes[name], found.layer
         assert layer is not None
         if isinstance(node, Projection):
-            synapses = Synapses(rows=node.rows, index=node.targets, targets=node.size)
+            rewired = name in self._targets
+            index = self._targets[name] if rewired else node.targets
+            synapses = Synapses(rows=node.rows, index=index, targets=node.size, rewired=rewired)
             kind = np.float64 if rule.precision == "double" else np.float32
             weight = np.array(np.broadcast_to(node.weight, node.targets.shape), kind)
         else:
@@ -186,6 +195,12 @@ class ClockedProgram(Program):
             behind=name in self._behind,
             seed=_seed(self._network.seed, name),
         )
+
+    def _synapse_arrays(self, node: Projection) -> tuple[Array, Array, Array, int]:
+        """Rows, targets and weight, each in one piece, and the size of the layer they reach."""
+        index = self._targets.get(node.name, node.targets)
+        rows, targets, weight = map(np.ascontiguousarray, (node.rows, index, node.weight))
+        return rows, targets, weight, node.size
 
     def _readout(self, name: str) -> FloatArray:
         """The weights of a matrix by source: a view of them if it learns."""
@@ -576,6 +591,22 @@ class ClockedProgram(Program):
         weight = self._values[self._plastic[edge]] if learnt is None else learnt
         return weight.reshape(inputs, outputs).T.copy()
 
+    def targets(self, edge: str) -> Array:
+        """A copy of the targets of a projection as they are now; see `Program`."""
+        node = self._network.nodes.get(edge)
+        if not isinstance(node, Projection):
+            raise ValueError(f"no projection '{edge}'")
+        return self._targets.get(edge, node.targets).copy()
+
+    def thresholds(self, layer: str) -> FloatArray:
+        """A copy of the thresholds of a layer as they are now; see `Program`."""
+        node = self._network.nodes.get(layer)
+        if layer in self._thresholds:
+            return self._values[self._thresholds[layer]].copy()
+        if not isinstance(node, Neurons) or "v_threshold" not in node.parameters:
+            raise ValueError(f"no layer '{layer}' with thresholds")
+        return node.parameters["v_threshold"].copy()
+
     def counters(self) -> Counters:
         """Work done so far."""
         events, updates, spikes, weights = self._engine.counters()
@@ -591,10 +622,8 @@ class ClockedProgram(Program):
 _VARYING = frozenset({"ring/index", "ring/value"})
 
 
-def _synapse_arrays(node: Projection) -> tuple[Array, Array, Array, int]:
-    """Rows, targets and weight, each in one piece, and the size of the layer they reach."""
-    rows, targets, weight = map(np.ascontiguousarray, (node.rows, node.targets, node.weight))
-    return rows, targets, weight, node.size
+def _is_rewired(found: Learning) -> bool:
+    return any(rule.role == "wiring" for rule in found.upkeep)
 
 
 def _ring_arrays(ring: Ring) -> tuple[Array, Array, Array | None]:

@@ -23,11 +23,15 @@ _NEVER = -1
 
 @dataclass(frozen=True, kw_only=True)
 class Synapses:
-    """What an edge joins: rows by source, and the target of each synapse (None: a full row)."""
+    """What an edge joins: rows by source, and the target of each synapse (None: a full row).
+
+    The targets of an edge that is rewired change.
+    """
 
     rows: Array
     index: Array | None
     targets: int
+    rewired: bool = False
 
     @property
     def sources(self) -> int:
@@ -76,6 +80,7 @@ class Edge:
         self.window = ceil(rule.window_s / tick_s)
         self.decays = [_decay(tau_s, rule.window_s, tick_s, tabled) for tau_s in rule.decays_s]
         self.rows, self.index = synapses.rows, synapses.index
+        self.rewired = synapses.rewired
         self.sources, self.targets, self.synapses = sources, targets, int(synapses.rows[-1])
         self.weight = weight
         strength, first = rule.first(self.sign * weight)
@@ -108,8 +113,9 @@ class Edge:
     def parts(self) -> dict[str, Array]:
         """What changes, by name."""
         names = ("weight", "of_source", "of_target", "of_synapse", "shared", "fired", "since")
-        return {**{name: getattr(self, name) for name in names}, "target": self.target,
-                "begun": self.begun}  # fmt: skip
+        parts = {**{name: getattr(self, name) for name in names}, "target": self.target,
+                 "begun": self.begun}  # fmt: skip
+        return {**parts, "index": self.index} if self.rewired and self.index is not None else parts
 
 
 class LearningEngine(Protocol):
@@ -172,8 +178,19 @@ class Learner:
         strengths = self.edge.sign * state["weight"]
         if not np.all((strengths >= self.edge.w_min) & (strengths <= self.edge.w_max)):
             raise ValueError("the state is damaged: a weight outside its bounds")
+        if self.edge.rewired:
+            self._check_index(state["index"])
         if np.any(since < fired - 1):
             raise ValueError("the state is damaged: spikes paired before they were there")
+
+    def _check_index(self, index: Array) -> None:
+        falls = np.flatnonzero(index[1:] < index[:-1]) + 1
+        if (
+            np.any(index < 0)
+            or np.any(index >= self.edge.targets)
+            or np.any(~np.isin(falls, self.edge.rows))
+        ):
+            raise ValueError("the state is damaged: a synapse onto no target, or out of order")
 
     def restore(self, state: State, active: bool) -> None:
         """Go on from `state`, whose parts have been checked to be of this learner's shapes."""

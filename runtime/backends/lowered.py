@@ -11,7 +11,7 @@ from reflexarc.ext.program import KINDS, OP
 from reflexarc.runtime.backends.projections import Wire
 from reflexarc.runtime.batch import Array
 from reflexarc.runtime.network import FloatArray, Neurons
-from reflexarc.runtime.plasticity import Rule, ShortTerm
+from reflexarc.runtime.plasticity import Rule, ShortTerm, Upkeep
 
 #: Elements behind each array, as many as MOST_ROWS of ext/neurons.h.
 _PADDING = 16
@@ -68,10 +68,11 @@ class Ring:
 
 @dataclass(frozen=True, kw_only=True)
 class Learning:
-    """An edge that learns: its number in the engine, and what its kernel looks at."""
+    """What learns, an edge or a layer: its number in the engine, and what its rules look at."""
 
     number: int
     rule: Rule
+    upkeep: tuple[Upkeep, ...] = ()
     layer: Neurons | None = None
 
 
@@ -97,6 +98,7 @@ class Lowered:
     ports: dict[str, Signal] = field(default_factory=dict)
     voltages: dict[str, slice] = field(default_factory=dict)
     plastic: dict[str, slice] = field(default_factory=dict)
+    thresholds: dict[str, slice] = field(default_factory=dict)
     learning: dict[str, Learning] = field(default_factory=dict)
     #: What the matrices that learn multiply.
     fed: dict[str, Signal] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import exp, expm1, prod
 
 import numpy as np
@@ -46,7 +46,19 @@ from reflexarc.runtime.network import (
     Threshold,
 )
 from reflexarc.runtime.nirgraph import input_size
-from reflexarc.runtime.plasticity import KernelRule, Pes, Rule, ShortTerm
+from reflexarc.runtime.plasticity import (
+    Held,
+    IntrinsicHomeostasis,
+    KernelRule,
+    Pes,
+    Rewiring,
+    Rule,
+    ShortTerm,
+    SynapticScaling,
+    Upkeep,
+    agreed,
+    holding,
+)
 from reflexarc.runtime.topology import check_modulators, evaluation_order, recurrent_onto_one_layer
 
 #: A weight matrix with at least this share of non-zero weights is stored in full rows.
@@ -92,6 +104,7 @@ class _Lowering:
         self.steps: dict[str, Step] = {}
         self.rings: dict[str, int] = {}
         self.shared: set[str] = set()
+        self.tuned: dict[str, int] = {}
         drops = dialect.drops_recurrent_bias
         self.unbiased = recurrent_onto_one_layer(network) if drops else frozenset()
 
@@ -116,8 +129,8 @@ class _Lowering:
         for name in order:
             if name in self.delay_steps and name in self.holding:
                 self._write_delay(name)
-        for name in self.network.plasticity:
-            for rule in self.network.rules(name):
+        for name, found in self.out.learning.items():
+            for rule in (found.rule, *found.upkeep):
                 self._learn(name, rule)
         return self.out
 
@@ -287,7 +300,15 @@ class _Lowering:
             y_list=y.list_id,
             state=self.out.voltages[node.name].start,
             params=self.out.constants.add(np.concatenate(rows)),
+            tuned=self._tuned(node, rows),
         )
+
+    def _tuned(self, node: Neurons, rows: Sequence[FloatArray]) -> int:
+        """Where the layer's parameters lie if a rule changes them; else -1."""
+        if node.name not in self.out.learning:
+            return -1
+        self.tuned[node.name] = self.out.values.add(np.concatenate(rows))
+        return self.tuned[node.name]
 
     def _reset(self, node: Neurons) -> str:
         if not node.spiking:
@@ -300,8 +321,12 @@ class _Lowering:
         assert step.reset is not None
         if self.dialect.reset != "subtract_each":
             return step.reset
-        clips = self.dialect.clips_if and node.kind == "IF"
-        return -step.threshold if clips else np.full(node.size, -np.inf)
+        return -step.threshold if self._clips(node) else np.full(node.size, -np.inf)
+
+    def _clips(self, node: Neurons) -> bool:
+        """Whether v goes no lower than -v_threshold."""
+        dialect = self.dialect
+        return dialect.reset == "subtract_each" and dialect.clips_if and node.kind == "IF"
 
     def _multiply(self, node: Linear, x: Signal, y: Signal) -> None:
         out = self.out
@@ -441,7 +466,7 @@ class _Lowering:
             self.routes.make_sums(node)
         arrived = self.routes.sums(node.name)
         x = self._own_input(node, arrived) if own else self._nir_input(node, arrived)
-        number = out.layers
+        number, tuned = out.layers, self._tuned(node, population.rows)
         wait = out.values.add(np.zeros(node.size)) if population.waits else -1
         out.emit(
             "population",
@@ -451,7 +476,8 @@ class _Lowering:
             x=x,
             state=state[0],
             params=out.constants.add(constants),
-            uniform=int(uniform),
+            uniform=int(uniform and tuned < 0),
+            tuned=tuned,
             arrived=arrived,
             layer=number,
             fired=out.fired,
@@ -531,20 +557,30 @@ class _Lowering:
     # Learning.
 
     def _check_rules(self) -> None:
-        """Number the edges that learn, projections first."""
-        matrices = len(self.out.projections)
+        """Number what learns, projections first."""
+        others = len(self.out.projections)
         for name in self.network.plasticity:
-            for rule in self.network.rules(name):
+            rules = agreed(self.network.rules(name))
+            for rule in rules:
                 self._check_rule(name, rule)
+            upkeep = tuple(rule for rule in rules if isinstance(rule, Upkeep))
+            main = [rule for rule in rules if not isinstance(rule, Upkeep | ShortTerm)]
+            for rule in rules:
                 if isinstance(rule, ShortTerm):
                     self.out.releases[name] = rule
-                    continue
-                if name in self.out.projections:
-                    number = self.routes.number(name)
-                else:
-                    number, matrices = matrices, matrices + 1
-                layer = target_of(self.network, name)
-                self.out.learning[name] = Learning(number=number, rule=rule, layer=layer)
+            if not (upkeep or main):
+                continue
+            if name in self.out.projections:
+                number = self.routes.number(name)
+            else:
+                number, others = others, others + 1
+            self._check_upkeep(name, main, upkeep)
+            self.out.learning[name] = Learning(
+                number=number,
+                rule=main[0] if main else holding(upkeep[0]),
+                upkeep=upkeep,
+                layer=target_of(self.network, name),
+            )
 
     def _check_rule(self, name: str, rule: Rule) -> None:
         place = f"{self.network.source}: plasticity '{name}'"
@@ -552,6 +588,9 @@ class _Lowering:
         if misfit:
             keys = "".join(f": {key}" for key in misfit[0])
             raise ConfigError(f"{place}{keys}: {misfit[1]}")
+        if isinstance(rule, IntrinsicHomeostasis):
+            self._check_thresholds(place, rule)
+            return
         takes_values = isinstance(rule, KernelRule) and rule.takes_values
         graded = [n for n in self._senders(name) if not self.network.is_spiking(n)]
         if graded and not takes_values:
@@ -564,18 +603,27 @@ class _Lowering:
                 raise ConfigError(
                     f"{place}: modulator: '{modulator}' is a projection, which shows no values"
                 )
-        if isinstance(rule, KernelRule):
+        if isinstance(rule, KernelRule | Upkeep):
             layer = target_of(self.network, name)
             if layer is None or not layer.spiking or layer.size != self.network.nodes[name].size:
                 raise UnsupportedError(
                     f"{place}: rule {rule.rule} needs an edge that leads to one layer of "
                     "neurons, which spike"
                 )
-            if "membrane" in rule.sees:
-                self._check_membrane(layer, place, rule)
-            self._check_readout(layer, place, rule)
+            if isinstance(rule, KernelRule):
+                self._check_sight(layer, place, rule)
+
+    def _check_sight(self, layer: Neurons, place: str, rule: KernelRule) -> None:
+        if "membrane" in rule.sees:
+            self._check_membrane(layer, place, rule)
+        self._check_readout(layer, place, rule)
 
     def _check_membrane(self, layer: Neurons, place: str, rule: KernelRule) -> None:
+        if layer.name in self.network.plasticity:
+            raise UnsupportedError(
+                f"{place}: rule {rule.rule} needs thresholds that stay, and "
+                f"{self.network.rules(layer.name)[0].rule} moves those of '{layer.name}'"
+            )
         tau_s = layer.parameters.get("tau", np.zeros(0))
         if layer.kind not in _MEMBRANES or not self._is_populated(layer):
             raise UnsupportedError(
@@ -600,6 +648,23 @@ class _Lowering:
             raise ConfigError(
                 f"{place}: readout: '{rule.readout_name}' is no Linear or Affine node with the "
                 f"{layer.size} neurons of '{layer.name}' as inputs"
+            )
+
+    def _check_thresholds(self, place: str, rule: IntrinsicHomeostasis) -> None:
+        if self.dialect.reset == "subtract_each" and rule.threshold_min <= 0:
+            raise UnsupportedError(
+                f"{place}: threshold_min: dialect {self.network.dialect} divides by the threshold; "
+                "give a threshold_min above 0"
+            )
+
+    def _check_upkeep(self, name: str, main: list[Rule], upkeep: Sequence[Upkeep]) -> None:
+        if not (upkeep and main):
+            return
+        rule = main[0]
+        if not isinstance(rule, KernelRule) or type(rule).first is not KernelRule.first:
+            raise UnsupportedError(
+                f"{self.network.source}: plasticity '{name}': {upkeep[0].rule} does not stack "
+                f"with {rule.rule}; give them to two edges"
             )
 
     def _senders(self, name: str) -> list[str]:
@@ -632,10 +697,19 @@ class _Lowering:
         return int(delay_steps(both_ways, self.dt_s, what)[0])
 
     def _learn(self, name: str, rule: Rule) -> None:
-        if isinstance(rule, KernelRule):
-            self._learn_by_kernel(name)
-        elif isinstance(rule, Pes):
-            self._learn_by_error(name, rule)
+        match rule:
+            case Held():
+                pass
+            case KernelRule():
+                self._learn_by_kernel(name)
+            case Pes():
+                self._learn_by_error(name, rule)
+            case IntrinsicHomeostasis():
+                self._tune(name, rule)
+            case SynapticScaling():
+                self._scale_synapses(name, rule)
+            case Rewiring():
+                self._rewire(name, rule)
 
     def _learn_by_kernel(self, name: str) -> None:
         out, found = self.out, self.out.learning[name]
@@ -670,6 +744,56 @@ class _Lowering:
             params=out.constants.add(constants),
             weights=out.plastic[name].start,
             synapses=out.learning[name].number,
+        )
+
+    def _tune(self, name: str, rule: IntrinsicHomeostasis) -> None:
+        """Let the thresholds of a layer follow its spikes; rows as `neurons` and neurons.h say."""
+        node, out = self.network.nodes[name], self.out
+        assert isinstance(node, Neurons)
+        n, rows, first = node.size, self.tuned[name], out.values.add(node.parameters["v_threshold"])
+        out.thresholds[name] = slice(first, first + n)
+        wanted = rule.rate_hz * self.dt_s
+        constants = [rule.eta, wanted, rule.threshold_min, rule.threshold_max]
+        plain = not self._is_populated(node)
+        out.emit(
+            "tune",
+            variant=int(self.dialect.fires_at_threshold and node.kind in NIR_PARAMETERS),
+            n=n,
+            x=out.signals[name].at,
+            y=rows + 3 * n,
+            weights=rows + 4 * n if plain else -1,
+            rows=rows + 5 * n if plain and self._clips(node) else -1,
+            state=first,
+            params=out.constants.add(constants),
+            synapses=out.learning[name].number,
+        )
+
+    def _scale_synapses(self, name: str, rule: SynapticScaling) -> None:
+        out, found = self.out, self.out.learning[name]
+        assert found.layer is not None
+        period, n = rule.period_steps(self.dt_s), found.layer.size
+        decay, unit = exp(-self.dt_s / rule.tau_s), -expm1(-self.dt_s / rule.tau_s) / self.dt_s
+        constants = [decay, unit, period, rule.rate_hz, rule.beta * period * self.dt_s]
+        spikes = out.signals[found.layer.name]
+        out.emit(
+            "scaling",
+            n=n,
+            x=spikes.at,
+            x_list=spikes.list_id,
+            state=out.values.add(np.full(n, rule.rate_hz)),
+            params=out.constants.add(constants),
+            synapses=found.number,
+        )
+
+    def _rewire(self, name: str, rule: Rewiring) -> None:
+        wire = self.out.projections[name]
+        constants = [rule.period_steps(self.dt_s), rule.threshold, rule.share, rule.w_new]
+        self.out.emit(
+            "rewire",
+            variant=int(wire.source == wire.layer.name and not rule.allow_self),
+            params=self.out.constants.add(constants),
+            layer=list(self.network.nodes).index(name),
+            synapses=self.out.learning[name].number,
         )
 
 

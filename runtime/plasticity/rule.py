@@ -43,8 +43,9 @@ class Rule(Strict):
     def misfit(self, weight: Weights, sizes: Mapping[str, int]) -> tuple[str, str] | None:
         """Why the rule does not fit an edge, as (key, problem); None if it fits.
 
-        `weight` has shape (outputs, inputs), or (synapses,) or (1,) of a projection; `sizes` holds
-        the size of every node by name.
+        `weight` has shape (outputs, inputs), or (synapses,) or (1,) of a projection; of a layer
+        it is its v_threshold, or nothing if it has none. `sizes` holds the size of every node by
+        name.
         """
         if self.w_min > self.w_max:
             return "w_min", f"{self.w_min:g} is above w_max, {self.w_max:g}"

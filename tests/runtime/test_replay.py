@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+import yaml
 from mcap.reader import SeekingReader
 
 from reflexarc.runtime import record as record_module
@@ -46,6 +47,18 @@ def test_identical(record_slide, tmp_path):
     assert result.ticks == 200
     assert result.notes == []
     assert "200 ticks replayed: identical" in result.text()
+
+
+def test_thresholds_that_move_are_replayed(slide_folder, record_slide, tmp_path):
+    sidecar = slide_folder / "nets" / "slide.yaml"
+    said = yaml.safe_load(sidecar.read_text())
+    said["plasticity"]["muscles"] = {"rule": "intrinsic_homeostasis", "rate_hz": 50, "eta": 0.01}
+    sidecar.write_text(yaml.safe_dump(said))
+    run = record_slide(tmp_path / "run.mcap")
+    found = np.frombuffer(Recording.open(run.path).weights["muscles"])
+    assert np.array_equal(found, run.policy.program.thresholds("muscles"))
+    assert len(np.unique(found)) > 1
+    assert replay(run.path).identical
 
 
 def test_fresh_processes_agree(record_slide, tmp_path):
