@@ -381,3 +381,36 @@ def test_rules_that_do_not_fit_say_so_in_a_line() -> None:
         compiled(reflexarc.Sdsp(w_min=0.5, w_max=0.5))
     with pytest.raises(reflexarc.ConfigError, match="'cells' has 4 values; name a node of one"):
         compiled(reflexarc.RewardStdp(modulator="cells", a_plus=1, a_minus=1))
+
+
+def test_the_internal_variable_of_sdsp_drifts_while_learning_is_off() -> None:
+    program = compiled(reflexarc.Sdsp(), weight=0.25)
+    pre = np.zeros((41, SOURCES), bool)
+    pre[[5, 20, 40]] = True
+    for first, last in ((0, 10), (10, 30), (30, 41)):
+        program.learning = first != 10
+        program.step(last * DT_NS, {"pre": spikes(pre[first:last], first)})
+    x = program.state()["learns/of_synapse"][: SOURCES * TARGETS]
+    assert x == pytest.approx(0.25 - 3.5 * 0.04, rel=1e-12)
+
+
+def test_clopath_sees_a_spike_for_as_long_as_it_is_told() -> None:
+    """A neuron that is reset at once never stands above theta_plus at the end of a step."""
+    learnt_by = {
+        spike_s: learnt(compiled(reflexarc.Clopath(
+            a_ltp=0.01, a_ltd=0, spike_s=spike_s, **{**_CLOPATH, "theta_plus": 3.0})), World(6))
+        for spike_s in (0.0, 2e-3)
+    }  # fmt: skip
+    assert np.all(learnt_by[0.0] == 0.5)
+    assert learnt_by[2e-3].max() > 0.5
+
+
+def test_clopath_depresses_less_where_the_mean_voltage_is_below_its_reference() -> None:
+    lost = {
+        reference: 0.5 - learnt(compiled(reflexarc.Clopath(
+            a_ltp=0, a_ltd=1e-3, u_reference=reference, **_CLOPATH)), World(6))
+        for reference in (None, 1e3, 2e3)
+    }  # fmt: skip
+    assert lost[None].min() > 0
+    assert np.all(lost[1e3] < 1e-3 * lost[None])
+    assert lost[1e3] == pytest.approx(4 * lost[2e3], rel=1e-6, abs=1e-14)
