@@ -42,6 +42,16 @@ cdef extern from "rule.h":
         double (*mark)(const Learner *, int64_t) noexcept nogil
         double (*event)(Learner *, int64_t, int64_t) noexcept nogil
         void (*step)(Learner *, int64_t) noexcept nogil
+    ctypedef struct Layer:
+        const double *peak
+        const double *raised
+        const double *wait
+        const double *decay
+        const double *gain
+        const double *threshold
+        const double *height
+        const double *relaxing
+        const double *jump
     ctypedef struct Learner:
         const Kernel *kernel
         double *parameter
@@ -74,7 +84,12 @@ cdef extern from "rule.h":
         int64_t modulators
         double modulator_rate
         const double *voltage
+        Layer layer
+        const double *input
+        const double *readout
+        int64_t behind
         int64_t active
+        int64_t updates
         Due *due
         int64_t due_room
         int64_t due_first

@@ -212,7 +212,6 @@ cdef void set_up(Learner *l, object edge):
     cdef double[::1] of_source = edge.of_source, of_target = edge.of_target
     cdef double[::1] of_synapse = edge.of_synapse, shared = edge.shared, weight64
     cdef float[::1] weight32
-    cdef const double[::1] modulator, voltage
     cdef const int64_t[::1] rows = edge.rows
     cdef const uint16_t[::1] narrow
     cdef const int32_t[::1] broad
@@ -253,18 +252,33 @@ cdef void set_up(Learner *l, object edge):
             l.decay[k].coarse, l.decay[k].fine = &coarse[0], &fine[0]
     for n in range(len(edge.decays), MOST_DECAYS):
         l.decay[n] = l.decay[0]
-    if edge.modulator is not None:
-        modulator = edge.modulator
-        l.modulator, l.modulators = &modulator[0], modulator.shape[0]
-        l.modulator_rate = edge.modulator_rate
-    if edge.voltage is not None:
-        voltage = edge.voltage
-        l.voltage = &voltage[0]
+    l.modulators = 0 if edge.modulator is None else len(edge.modulator)
+    l.modulator, l.voltage = place_of(edge.modulator), place_of(edge.voltage)
+    l.input, l.readout, l.behind = place_of(edge.input), place_of(edge.readout), edge.behind
+    set_layer(&l.layer, edge.layer)
+    l.modulator_rate = edge.modulator_rate
     l.active = 1
     l.depth = _DEPTH
     l.history = <Moment *>calloc(l.targets * l.depth, sizeof(Moment))
     if l.history == NULL:
         raise MemoryError("no memory for the spikes of the targets")
+
+
+cdef void set_layer(Layer *layer, dict views) except *:
+    layer.peak, layer.raised = place_of(views.get("peak")), place_of(views.get("raised"))
+    layer.wait, layer.decay = place_of(views.get("wait")), place_of(views.get("decay"))
+    layer.gain, layer.threshold = place_of(views.get("gain")), place_of(views.get("threshold"))
+    layer.height, layer.relaxing = place_of(views.get("height")), place_of(views.get("relaxing"))
+    layer.jump = place_of(views.get("jump"))
+
+
+cdef const double *place_of(object values) except? NULL:
+    """Where an array begins; NULL for None."""
+    cdef const double[::1] view
+    if values is None:
+        return NULL
+    view = values
+    return &view[0]
 
 
 cdef void tear_down(Learner *l) noexcept:

@@ -28,6 +28,7 @@ typedef struct {
     const double *current;  /* graded input of neuron i, or NULL */
     int32_t *events;        /* where the indices of those that fire are written */
     double *wait;           /* steps that neuron i is still held, or NULL */
+    double *peak;           /* voltage of neuron i at its latest spike, or NULL */
     int32_t *held;          /* the neurons that are */
     int64_t *held_count;
     double dt;              /* seconds */
@@ -95,6 +96,8 @@ INLINE void take(double *restrict got, float *restrict arrived, int64_t count)
             for (int64_t i = begin; i < end; i++)                                    \
                 if (fires[i - begin] && !(s->wait && s->wait[i] > 0.0)) {            \
                     s->events[count++] = (int32_t)i;                                 \
+                    if (s->peak)                                                     \
+                        s->peak[i] = v[i];                                           \
                     reset                                                            \
                 }                                                                    \
     }

@@ -34,6 +34,7 @@ cdef extern from "neurons.h":
         const double *current
         int32_t *events
         double *wait
+        double *peak
         int32_t *held
         int64_t *held_count
         double dt
@@ -77,6 +78,7 @@ cdef Stretch stretch_of(const Machine *m, const Op *op, int64_t thread) noexcept
     s.current = a.values + op.x if op.x >= 0 else NULL
     s.events = a.fired + op.fired + s.first
     s.wait = a.values + op.wait if op.wait >= 0 else NULL
+    s.peak = a.values + op.peak if op.peak >= 0 else NULL
     s.held = a.held + op.fired + s.first
     s.held_count = &a.held_counts[op.layer * m.crew.threads + thread]
     s.dt = m.dt_ns * 1e-9

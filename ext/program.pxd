@@ -10,6 +10,7 @@ layer takes up and clears, or the synaptic variables themselves. These two kinds
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
 
 from reflexarc.ext.learner cimport Learner
+from reflexarc.ext.transmitter cimport Transmitter
 
 cdef extern from "crew.h":
     enum:
@@ -40,6 +41,7 @@ cdef enum Kind:
     GENERATE      # spikes of a layer of generators
     SETTLE        # bring rows of a matrix that learns up to date before it multiplies
     LEARN         # note for an edge that learns who fired
+    RELEASE       # what an edge with short-term plasticity delivers of the spikes that arrive now
     MODULATE      # y = decay y + gain x: the level of a modulator
     PROJECT       # deliver along a projection          (shared by the threads)
     POPULATION    # one step of a layer                 (shared by the threads)
@@ -94,9 +96,11 @@ cdef struct Op:
     int64_t layer      # number of a layer that fires in stretches
     int64_t fired      # where the indices it finds go, in fired; likewise those held
     int64_t wait       # steps that each is still held, in values
+    int64_t peak       # voltage of each at its latest spike, in values
     int64_t ring       # number of a source's ring
     int64_t lag        # how many steps ago
     int64_t synapses   # number of the projection, or of what learns
+    int64_t release    # number of the edge with short-term plasticity
 
 # A projection. Rows lie by source; a row ascends by target.
 cdef struct Synapses:
@@ -151,6 +155,7 @@ cdef struct Arrays:
     int64_t *held_counts     # [layer][thread]
     Synapses *synapses
     Ring *rings
+    Transmitter *transmitters
     Learner *learners        # by projection, its `kernel` NULL where it does not learn; then by matrix
 
 cdef struct Counters:

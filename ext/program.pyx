@@ -4,7 +4,8 @@ import numpy as np
 
 OP = np.dtype([(name, np.int64) for name in (
     "kind", "variant", "n", "m", "x", "x_list", "y", "y_list", "state", "params", "uniform",
-    "weights", "rows", "targets", "arrived", "layer", "fired", "wait", "ring", "lag", "synapses",
+    "weights", "rows", "targets", "arrived", "layer", "fired", "wait", "peak", "ring", "lag",
+    "synapses", "release",
 )])
 PORT = np.dtype([(name, np.int64) for name in ("at", "list_id", "size", "held", "next", "end")])
 KINDS = {
@@ -12,8 +13,8 @@ KINDS = {
     "delay_read": DELAY_READ, "delay_write": DELAY_WRITE, "log": LOG, "pes": PES,
     "conv": CONV, "scale": SCALE, "threshold": THRESHOLD,
     "record": RECORD, "collect": COLLECT, "fired": FIRED, "generate": GENERATE,
-    "settle": SETTLE, "learn": LEARN, "modulate": MODULATE, "project": PROJECT,
-    "population": POPULATION,
+    "settle": SETTLE, "learn": LEARN, "modulate": MODULATE, "release": RELEASE,
+    "project": PROJECT, "population": POPULATION,
 }
 STORAGES = {
     "sparse32": SPARSE32, "sparse64": SPARSE64, "dense32": DENSE32, "dense64": DENSE64,

@@ -77,6 +77,20 @@ typedef struct {
     int64_t source, fired;
 } Due;
 
+/* What a rule may see of the layer that its edge leads to; NULL what it has not or is not asked
+ * for. */
+typedef struct {
+    const double *peak;      /* voltage of each at its latest spike, before the reset */
+    const double *raised;    /* of each one's threshold: the adaptation of ALIF */
+    const double *wait;      /* steps that each is still held at its reset */
+    const double *decay;     /* of the voltage in a step, */
+    const double *gain;      /* and what a spike along a weight of 1 adds to it */
+    const double *threshold;
+    const double *height;    /* from rest to threshold */
+    const double *relaxing;  /* decay of `raised` in a step, */
+    const double *jump;      /* and what a spike adds to it */
+} Layer;
+
 typedef struct Learner Learner;
 
 /* A rule's code. Functions that a rule has no use for are NULL. */
@@ -134,7 +148,12 @@ struct Learner {
     int64_t modulators;        /* how many */
     double modulator_rate;     /* 1 / tau by tick at which they decay within a step, or 0 */
     const double *voltage;     /* of the targets, or NULL */
+    Layer layer;               /* more of them: see the rule's `sees` */
+    const double *input;       /* values of the sources, where a rule takes graded ones, or NULL */
+    const double *readout;     /* weights of the matrix that a rule names, by source, or NULL */
+    int64_t behind;            /* whether what arrives acts on the targets a step later */
     int64_t active;            /* 0 while the edge is frozen */
+    int64_t updates;           /* weights that `step` has changed: it counts them */
     /* The engine's own: sources to be looked after if they stay silent, in a ring. */
     Due *due;
     int64_t due_room, due_first, due_count; /* room is a power of two */

@@ -4,8 +4,14 @@ from cpython.pycapsule cimport PyCapsule_New
 
 from reflexarc.ext.learner cimport Kernel
 
+cdef extern from "bcm.h":
+    const Kernel bcm
 cdef extern from "clopath.h":
     const Kernel clopath
+cdef extern from "e_prop.h":
+    const Kernel e_prop
+cdef extern from "oja.h":
+    const Kernel oja
 cdef extern from "pair_stdp.h":
     const Kernel pair_all_to_all
     const Kernel pair_all_to_all_additive
@@ -17,6 +23,8 @@ cdef extern from "reward_stdp.h":
     const Kernel reward_stdp
 cdef extern from "sdsp.h":
     const Kernel sdsp
+cdef extern from "voja.h":
+    const Kernel voja
 cdef extern from "triplet_stdp.h":
     const Kernel triplet_all_to_all
     const Kernel triplet_nearest
@@ -30,6 +38,9 @@ cdef object capsule(const Kernel *kernel):
 
 #: By rule, and pairing where it has several.
 KERNELS = {
+    "bcm": capsule(&bcm),
+    "e_prop": capsule(&e_prop),
+    "oja": capsule(&oja),
     "pair_stdp/all_to_all": capsule(&pair_all_to_all),
     "pair_stdp/all_to_all/additive": capsule(&pair_all_to_all_additive),
     "pair_stdp/nearest_symmetric": capsule(&pair_nearest_symmetric),
@@ -41,5 +52,6 @@ KERNELS = {
     "sdsp": capsule(&sdsp),
     "triplet_stdp/all_to_all": capsule(&triplet_all_to_all),
     "triplet_stdp/nearest": capsule(&triplet_nearest),
+    "voja": capsule(&voja),
     "vogels": capsule(&vogels_stdp),
 }

@@ -25,6 +25,7 @@ from reflexarc.runtime.backends.base import (
 from reflexarc.runtime.backends.learner import Edge, Learner, Synapses
 from reflexarc.runtime.backends.lowered import Learning, Ring
 from reflexarc.runtime.backends.lowering import lower
+from reflexarc.runtime.backends.release import Release
 from reflexarc.runtime.batch import SPIKE, Array
 from reflexarc.runtime.dialect import DIALECTS, Dialect, named
 from reflexarc.runtime.drive import Run, Spikes
@@ -35,8 +36,10 @@ from reflexarc.runtime.network import (
     Linear,
     Modulator,
     Network,
+    Neurons,
     Projection,
 )
+from reflexarc.runtime.nirgraph import input_size
 from reflexarc.runtime.nirnode import TYPES
 from reflexarc.runtime.plasticity import KernelRule, own_rules
 
@@ -101,7 +104,8 @@ class ClockedProgram(Program):
         lowered = lower(network, dialect, dt_s)
         self._signals, self._voltages = lowered.signals, lowered.voltages
         self._ports = lowered.ports
-        self._plastic = lowered.plastic
+        self._plastic, self._views = lowered.plastic, lowered.views
+        self._fed, self._behind = lowered.fed, lowered.behind
         self._values = lowered.values.finish()
         self._events = np.zeros(lowered.events + 1, np.int32)
         self._starts = np.array([*lowered.list_starts, 0], np.int64)
@@ -147,6 +151,11 @@ class ClockedProgram(Program):
             for name, found in lowered.learning.items()
             if isinstance(found.rule, KernelRule)
         }
+        self._releases = {
+            name: Release(rule, input_size(network.nodes[name]), dt_s)
+            for name, rule in lowered.releases.items()
+        }
+        self._engine.transmit(list(self._releases.values()))
         self._apply_learning()
 
     def _edge(self, name: str, found: Learning, rule: KernelRule) -> Edge:
@@ -171,7 +180,29 @@ class ClockedProgram(Program):
             modulator=None if modulator is None else self._values[self._signals[modulator].range],
             modulator_tau_s=self._tau_of(modulator),
             voltage=self._values[self._voltages[layer.name]],
+            input=self._values[self._fed[name].range] if rule.takes_values else None,
+            readout=None if rule.readout_name is None else self._readout(rule.readout_name),
+            layer=self._layer_views(name, layer),
+            behind=name in self._behind,
+            seed=_seed(self._network.seed, name),
         )
+
+    def _readout(self, name: str) -> FloatArray:
+        """The weights of a matrix by source: a view of them if it learns."""
+        if name in self._plastic:
+            return self._values[self._plastic[name]]
+        node = self._network.nodes[name]
+        assert isinstance(node, Linear)
+        return np.ascontiguousarray(node.weight.T, np.float64).reshape(-1)
+
+    def _layer_views(self, edge: str, layer: Neurons) -> dict[str, FloatArray]:
+        """What the rule of `edge` sees of its layer."""
+        views = {
+            name: self._values[what] if isinstance(what, slice) else what
+            for name, what in self._views.get(layer.name, {}).items()
+        }
+        jumps = layer.kind == "DeltaLIF" and isinstance(self._network.nodes[edge], Projection)
+        return {**views, "gain": np.ones(layer.size)} if jumps and views else views
 
     def _tau_of(self, modulator: str | None) -> float | None:
         """With what the level of a node decays within a step; None: not at all."""
@@ -201,7 +232,9 @@ class ClockedProgram(Program):
         """
         if edge not in self._numbers:
             known = ", ".join(self._numbers) or "none"
-            raise ValueError(f"edge '{edge}' has no rule; those that learn are: {known}")
+            raise ValueError(
+                f"edge '{edge}' has no rule of its weights; those that learn are: {known}"
+            )
         (self._frozen.add if frozen else self._frozen.discard)(edge)
         self._apply_learning()
 
@@ -400,8 +433,9 @@ class ClockedProgram(Program):
             **self._remembered(),
             **{
                 f"{name}/{part}": values
-                for name, learner in self._learners.items()
-                for part, values in learner.state().items()
+                for edges in (self._learners, self._releases)
+                for name, edge in edges.items()
+                for part, values in edge.state().items()
             },
         }
 
@@ -448,11 +482,17 @@ class ClockedProgram(Program):
             name: {part: state[f"{name}/{part}"] for part in learner.state()}
             for name, learner in self._learners.items()
         }
+        released = {
+            name: {part: state[f"{name}/{part}"] for part in release.state()}
+            for name, release in self._releases.items()
+        }
         step = int(state["step"][0])
         self._check_lists(state, step)
         self._check_remembered(state)
         for name, learner in self._learners.items():
             learner.check(learnt[name], step)
+        for name, release in self._releases.items():
+            release.check(released[name], step)
         self._engine.step = step
         self._values[:] = state["values"]
         self._arrived[:] = state["arrived"]
@@ -461,6 +501,8 @@ class ClockedProgram(Program):
         self._remember(state)
         self._engine.refresh()
         self._restore_learning(state["learning"], learnt)
+        for name, release in self._releases.items():
+            release.restore(released[name])
 
     def _restore_learning(self, on: Array, learnt: Mapping[str, State]) -> None:
         self._learning, frozen = bool(on[0]), ~on[1:]
@@ -480,10 +522,11 @@ class ClockedProgram(Program):
             for name, node in self._network.nodes.items()
             for part in ("rows", "targets", "weight", "delay_s")
             if isinstance(getattr(node, part, None), np.ndarray)
-            and not (part == "weight" and name in self._network.plasticity)
+            and not (part == "weight" and name in self._numbers)
         ]
         for learner in self._learners.values():
             fixed += [learner.edge.parameter, learner.edge.limits]
+        fixed += [release.limits for release in self._releases.values()]
         clock = np.array([self.dt_ns, self._network.seed % 2**64], np.uint64)
         return _digest(*self._tables, *fixed, clock)
 
@@ -576,6 +619,11 @@ def _nanoseconds(dt_s: float, source: str) -> int:
     if dt_ns < 1 or abs(exact - dt_ns) > 1e-6 * dt_ns:
         raise ConfigError(f"{source}: dt_s {dt_s!r} must be a positive whole number of nanoseconds")
     return dt_ns
+
+
+def _seed(seed: int, edge: str) -> int:
+    """A seed of an edge's own."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {edge}".encode()).digest()[:8], "little")
 
 
 def _digest(*arrays: Array) -> Array:

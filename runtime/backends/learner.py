@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
-from reflexarc.ext.clocked import ClockedEngine
 from reflexarc.ext.learner import FINE, MOMENT, TARGET, is_finished, numbers
 from reflexarc.runtime.backends.base import State
 from reflexarc.runtime.batch import Array
@@ -43,7 +43,9 @@ class Edge:
         of_source, of_target, of_synapse, shared: what the rule keeps, one row a number.
         fired, since: ticks by source; see ext/rule.h.
         target: TARGET by target; begun: MOMENT, shape (1,).
-        modulator, voltage: views of what others write, or None.
+        modulator, voltage, input, readout: views of what others write, or None.
+        layer: views and constants of the layer by their names in ext/rule.h.
+        behind: whether what arrives acts on the targets a step later.
     """
 
     def __init__(
@@ -57,12 +59,19 @@ class Edge:
         modulator: FloatArray | None = None,
         modulator_tau_s: float | None = None,
         voltage: FloatArray | None = None,
+        input: FloatArray | None = None,
+        readout: FloatArray | None = None,
+        layer: Mapping[str, FloatArray] | None = None,
+        behind: bool = False,
+        seed: int = 0,
     ) -> None:
         sources, targets = synapses.sources, synapses.targets
         per_source, per_target, per_synapse, shared = numbers(rule.kernel)
         self.kernel, self.tick_s = rule.kernel, tick_s
         self.parameter = np.array(rule.parameters(tick_s), np.float64)
         self.w_min, self.w_max = rule.w_min, rule.w_max
+        if rule.sign != "any":
+            self.w_min = max(self.w_min, 0.0)
         self.sign = -1.0 if rule.sign == "negative" else 1.0
         self.window = ceil(rule.window_s / tick_s)
         self.decays = [_decay(tau_s, rule.window_s, tick_s, tabled) for tau_s in rule.decays_s]
@@ -75,21 +84,26 @@ class Edge:
         self.of_target = np.zeros((per_target + rule.per_target(tick_s)) * targets + 1)
         self.of_synapse = np.zeros(per_synapse * self.synapses + 1)
         self.of_synapse[: first.size] = first.reshape(-1)
-        self.shared = np.zeros(shared + 1)
+        errors = 0 if modulator is None else len(modulator)
+        self._first = rule.first_shared(targets, errors, readout, seed)
+        self.shared = np.concatenate([self._first, np.zeros(shared + 1)])
         self.fired = np.full(sources, _NEVER, np.int64)
         self.since = np.full(sources, _NEVER, np.int64)
         self.spikes = np.zeros(targets, np.int64)
         self.target = np.zeros(targets, TARGET)
         self.target["last"] = self.target["previous"] = _NEVER
         self.begun = np.array([(_NEVER, 0.0)], MOMENT)
-        self.modulator, self.voltage = modulator, voltage
+        self.modulator, self.voltage, self.input = modulator, voltage, input
+        self.readout, self.layer, self.behind = readout, dict(layer or {}), behind
         self.modulator_rate = 0.0 if modulator_tau_s is None else tick_s / modulator_tau_s
 
     @property
     def limits(self) -> FloatArray:
-        """What does not change beside `parameter`: bounds, sign and decays."""
+        """What does not change beside `parameter`: bounds, sign, decays, the first `shared`."""
         rates = [rate for _, rate, _, _ in self.decays]
-        return np.array([self.w_min, self.w_max, self.sign, self.modulator_rate, *rates])
+        return np.array(
+            [self.w_min, self.w_max, self.sign, self.modulator_rate, *rates, *self._first]
+        )
 
     def parts(self) -> dict[str, Array]:
         """What changes, by name."""
@@ -98,10 +112,29 @@ class Edge:
                 "begun": self.begun}  # fmt: skip
 
 
+class LearningEngine(Protocol):
+    """An engine, as far as its edges that learn go; see the stubs of `reflexarc.ext`."""
+
+    def learn(self, k: int, edge: Edge) -> None:
+        """Let edge k learn."""
+
+    def set_learning(self, k: int, on: bool) -> None:
+        """Let edge k learn, or leave its weights as they are."""
+
+    def settle(self, k: int) -> None:
+        """Replay for edge k what its targets have done."""
+
+    def finish(self, k: int) -> None:
+        """After `settle`: what time alone has done since."""
+
+    def resume(self, k: int, active: bool) -> None:
+        """Go on from the arrays of edge k."""
+
+
 class Learner:
     """Edge `number` of an engine: what it has learnt and what it needs to go on."""
 
-    def __init__(self, engine: ClockedEngine, number: int, edge: Edge) -> None:
+    def __init__(self, engine: LearningEngine, number: int, edge: Edge) -> None:
         self._engine, self._number, self.edge = engine, number, edge
         self._active = True
         engine.learn(number, edge)

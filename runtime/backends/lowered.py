@@ -11,7 +11,7 @@ from reflexarc.ext.program import KINDS, OP
 from reflexarc.runtime.backends.projections import Wire
 from reflexarc.runtime.batch import Array
 from reflexarc.runtime.network import FloatArray, Neurons
-from reflexarc.runtime.plasticity import Rule
+from reflexarc.runtime.plasticity import Rule, ShortTerm
 
 #: Elements behind each array, as many as MOST_ROWS of ext/neurons.h.
 _PADDING = 16
@@ -98,6 +98,13 @@ class Lowered:
     voltages: dict[str, slice] = field(default_factory=dict)
     plastic: dict[str, slice] = field(default_factory=dict)
     learning: dict[str, Learning] = field(default_factory=dict)
+    #: What the matrices that learn multiply.
+    fed: dict[str, Signal] = field(default_factory=dict)
+    #: Edges that learn and whose layer comes before them in a step.
+    behind: set[str] = field(default_factory=set)
+    #: By layer, what rules see of it: places in `values`, and constants.
+    views: dict[str, dict[str, slice | FloatArray]] = field(default_factory=dict)
+    releases: dict[str, ShortTerm] = field(default_factory=dict)
 
     def emit(self, kind: str, **fields: int) -> None:
         """Append an operation; a field not given is absent."""
@@ -110,6 +117,17 @@ class Lowered:
             for name, value in op.items():
                 row[name] = value
         return table
+
+    def release(self, name: str, **fields: int) -> int:
+        """Append what finds the share of a spike that edge `name` delivers; returns its number.
+
+        -1, and nothing is appended, where the edge has no short-term plasticity.
+        """
+        if name not in self.releases:
+            return -1
+        number = list(self.releases).index(name)
+        self.emit("release", release=number, **fields)
+        return number
 
     def new_list(self, size: int) -> int:
         """Make room for a list of at most `size` events; returns its number."""

@@ -46,7 +46,7 @@ from reflexarc.runtime.network import (
     Threshold,
 )
 from reflexarc.runtime.nirgraph import input_size
-from reflexarc.runtime.plasticity import KernelRule, Pes, Rule
+from reflexarc.runtime.plasticity import KernelRule, Pes, Rule, ShortTerm
 from reflexarc.runtime.topology import check_modulators, evaluation_order, recurrent_onto_one_layer
 
 #: A weight matrix with at least this share of non-zero weights is stored in full rows.
@@ -54,6 +54,9 @@ DENSE_SHARE = 0.5
 #: More spikes a step on average than this cannot be drawn: exp(-mean) must not vanish.
 _MOST_MEAN = 700.0
 
+
+#: Kinds whose membrane a rule can see.
+_MEMBRANES = ("LIF", "ALIF", "DeltaLIF")
 
 _NOWHERE = Signal(-1, 0)
 
@@ -86,7 +89,6 @@ class _Lowering:
         }
         self.holding = {name for name, steps in self.delay_steps.items() if steps.min() >= 1}
         self.holding |= self.routes.holding
-        self.fed: dict[str, Signal] = {}
         self.steps: dict[str, Step] = {}
         self.rings: dict[str, int] = {}
         self.shared: set[str] = set()
@@ -98,6 +100,7 @@ class _Lowering:
         order = evaluation_order(self.network, self.holding)
         self.routes.settle(order, self._single())
         self._remember_targets()
+        self._find_behind(order)
         self.shared = self._shared(order)
         for name in order:
             self._place(name)
@@ -303,12 +306,14 @@ class _Lowering:
     def _multiply(self, node: Linear, x: Signal, y: Signal) -> None:
         out = self.out
         by_source = np.ascontiguousarray(node.weight.T)
+        x = self._released(node.name, x)
         op = self._product(node, x, y)
         if node.name in self.out.learning:
             place = out.values.add(by_source)
             out.plastic[node.name] = slice(place, place + by_source.size)
-            self.fed[node.name] = x
-            if isinstance(out.learning[node.name].rule, KernelRule):
+            out.fed[node.name] = x
+            rule = out.learning[node.name].rule
+            if isinstance(rule, KernelRule) and not rule.takes_values:
                 number = out.learning[node.name].number
                 out.emit("settle", x_list=x.list_id, synapses=number)
             out.emit("linear", **op, variant=STORAGES["plastic"], weights=place)
@@ -328,6 +333,14 @@ class _Lowering:
             rows=out.rows.add(np.concatenate([[0], ends])),
             targets=out.targets.add(np.nonzero(nonzero)[1]),
         )
+
+    def _released(self, name: str, x: Signal) -> Signal:
+        """What arrives of `x`: the spikes themselves, or what short-term plasticity leaves."""
+        if name not in self.out.releases:
+            return x
+        y = Signal(self.out.values.add(np.zeros(x.size)), x.size, x.list_id)
+        self.out.release(name, x=x.at, x_list=x.list_id, y=y.at)
+        return y
 
     def _product(self, node: Node, x: Signal, y: Signal) -> dict[str, int]:
         """What every operation `y = bias + weights x` has."""
@@ -429,6 +442,7 @@ class _Lowering:
         arrived = self.routes.sums(node.name)
         x = self._own_input(node, arrived) if own else self._nir_input(node, arrived)
         number = out.layers
+        wait = out.values.add(np.zeros(node.size)) if population.waits else -1
         out.emit(
             "population",
             variant=MODELS[population.model],
@@ -441,11 +455,35 @@ class _Lowering:
             arrived=arrived,
             layer=number,
             fired=out.fired,
-            wait=out.values.add(np.zeros(node.size)) if population.waits else -1,
+            wait=wait,
+            peak=self._show_membrane(node, population, state, wait),
         )
         out.emit("fired", n=node.size, y=y.at, y_list=y.list_id, layer=number, fired=out.fired)
         out.layers += 1
         out.fired += node.size
+
+    def _show_membrane(
+        self, node: Neurons, population: Population, state: list[int], wait: int
+    ) -> int:
+        """Note what rules see of a layer; returns where its voltages before a reset go, or -1."""
+        rules = [e.rule for e in self.out.learning.values() if e.layer is node]
+        if not any(isinstance(rule, KernelRule) and "membrane" in rule.sees for rule in rules):
+            return -1
+        rows, size = population.rows, node.size
+        peak = self.out.values.add(np.zeros(size))
+        constants = {"decay": rows[0], "gain": rows[1], "threshold": rows[3]}
+        constants["height"] = rows[3] - node.parameters["v_leak"]
+        places = {"peak": peak}
+        if wait >= 0:
+            places["wait"] = wait
+        if node.kind == "ALIF":
+            places["raised"] = state[1]
+            constants["relaxing"], constants["jump"] = rows[6], rows[7]
+        self.out.views[node.name] = {
+            **{name: slice(at, at + size) for name, at in places.items()},
+            **{name: np.array(np.broadcast_to(row, size)) for name, row in constants.items()},
+        }
+        return peak
 
     def _own(self, node: Neurons) -> Population:
         return own_population(node, self.dt_s, self.network.initial_v.get(node.name))
@@ -498,6 +536,9 @@ class _Lowering:
         for name in self.network.plasticity:
             for rule in self.network.rules(name):
                 self._check_rule(name, rule)
+                if isinstance(rule, ShortTerm):
+                    self.out.releases[name] = rule
+                    continue
                 if name in self.out.projections:
                     number = self.routes.number(name)
                 else:
@@ -511,8 +552,9 @@ class _Lowering:
         if misfit:
             keys = "".join(f": {key}" for key in misfit[0])
             raise ConfigError(f"{place}{keys}: {misfit[1]}")
+        takes_values = isinstance(rule, KernelRule) and rule.takes_values
         graded = [n for n in self._senders(name) if not self.network.is_spiking(n)]
-        if graded:
+        if graded and not takes_values:
             raise UnsupportedError(
                 f"{place}: rule {rule.rule} needs spikes into the edge, and "
                 f"{', '.join(graded)} is graded"
@@ -529,6 +571,36 @@ class _Lowering:
                     f"{place}: rule {rule.rule} needs an edge that leads to one layer of "
                     "neurons, which spike"
                 )
+            if "membrane" in rule.sees:
+                self._check_membrane(layer, place, rule)
+            self._check_readout(layer, place, rule)
+
+    def _check_membrane(self, layer: Neurons, place: str, rule: KernelRule) -> None:
+        tau_s = layer.parameters.get("tau", np.zeros(0))
+        if layer.kind not in _MEMBRANES or not self._is_populated(layer):
+            raise UnsupportedError(
+                f"{place}: rule {rule.rule} needs a layer of {', '.join(_MEMBRANES)} under a "
+                f"dialect that resets to v_reset; '{layer.name}' is {layer.kind} under "
+                f"{self.network.dialect}"
+            )
+        if np.any(tau_s != tau_s[0]):
+            raise UnsupportedError(
+                f"{place}: rule {rule.rule} needs one tau for all neurons of '{layer.name}'"
+            )
+        if np.any(layer.parameters["v_threshold"] <= layer.parameters["v_leak"]):
+            raise UnsupportedError(
+                f"{place}: rule {rule.rule} needs v_threshold above v_leak in '{layer.name}'"
+            )
+
+    def _check_readout(self, layer: Neurons, place: str, rule: KernelRule) -> None:
+        if rule.readout_name is None:
+            return
+        node = self.network.nodes[rule.readout_name]
+        if not isinstance(node, Linear) or node.weight.shape[1] != layer.size:
+            raise ConfigError(
+                f"{place}: readout: '{rule.readout_name}' is no Linear or Affine node with the "
+                f"{layer.size} neurons of '{layer.name}' as inputs"
+            )
 
     def _senders(self, name: str) -> list[str]:
         return [before for before, after in self.network.edges if after == name]
@@ -539,6 +611,17 @@ class _Lowering:
             steps = self._dendritic_steps(found)
             if steps and found.layer is not None:
                 self.routes.remember(found.layer.name, found.layer.size, steps, self._single())
+
+    def _find_behind(self, order: list[str]) -> None:
+        """Find the matrices that are multiplied after their layer's step: they act in the next."""
+        at = {name: k for k, name in enumerate(order)}
+        self.out.behind = {
+            name
+            for name, found in self.out.learning.items()
+            if name not in self.out.projections
+            and found.layer is not None
+            and at[name] > at[found.layer.name]
+        }
 
     def _dendritic_steps(self, found: Learning) -> int:
         """Steps from a target's spike to what the synapse sees in the arrival's frame of time."""
@@ -557,12 +640,14 @@ class _Lowering:
     def _learn_by_kernel(self, name: str) -> None:
         out, found = self.out, self.out.learning[name]
         assert found.layer is not None
+        assert isinstance(found.rule, KernelRule)
         steps = self._dendritic_steps(found)
         targets = out.rings[found.layer.name].number if steps else -1
         if name in out.projections:
             senders = self.routes.place(name)
         else:
-            senders = {"x_list": self.fed[name].list_id, "synapses": found.number}
+            listed = -1 if found.rule.takes_values else out.fed[name].list_id
+            senders = {"x_list": listed, "synapses": found.number}
         y_list = out.signals[found.layer.name].list_id
         out.emit("learn", y_list=y_list, m=steps, rows=targets, **senders)
 

@@ -3,25 +3,37 @@
 docs/write-a-rule.md shows how to add one.
 """
 
+from reflexarc.runtime.plasticity.bcm import Bcm
 from reflexarc.runtime.plasticity.clopath import Clopath
+from reflexarc.runtime.plasticity.eprop import EProp
+from reflexarc.runtime.plasticity.oja import Oja
 from reflexarc.runtime.plasticity.pair import PairStdp
 from reflexarc.runtime.plasticity.pes import Pes
 from reflexarc.runtime.plasticity.reward import RewardStdp
 from reflexarc.runtime.plasticity.rule import KernelRule, Rule, get_include, own_rules
 from reflexarc.runtime.plasticity.sdsp import Sdsp
+from reflexarc.runtime.plasticity.shortterm import ShortTerm
+from reflexarc.runtime.plasticity.stepped import SteppedRule
 from reflexarc.runtime.plasticity.triplet import TripletStdp
 from reflexarc.runtime.plasticity.vogels import Vogels
+from reflexarc.runtime.plasticity.voja import Voja
 
 __all__ = [
+    "Bcm",
     "Clopath",
+    "EProp",
     "KernelRule",
+    "Oja",
     "PairStdp",
     "Pes",
     "RewardStdp",
     "Rule",
     "Sdsp",
+    "ShortTerm",
+    "SteppedRule",
     "TripletStdp",
     "Vogels",
+    "Voja",
     "get_include",
     "own_rules",
 ]

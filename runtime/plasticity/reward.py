@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import ceil, exp, inf, log2
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -28,6 +28,8 @@ class RewardStdp(KernelRule):
     between, it may only have passed a bound and come back if the level crossed the baseline.
     While learning is off eligibilities decay. Single precision loses what changes slowly.
     """
+
+    clocked_only: ClassVar[str] = "follows its modulator step by step"
 
     rule: Literal["r_stdp"] = "r_stdp"
     modulator: str

@@ -31,6 +31,8 @@ class Rule(Strict):
     places: ClassVar[frozenset[str]] = frozenset({"projection", "matrix"})
     #: What it changes. An edge has at most one rule of a role.
     role: ClassVar[str] = "weights"
+    #: Why it has no exact mode, such as "reads voltages"; empty if it has one.
+    clocked_only: ClassVar[str] = ""
 
     rule: str
     w_min: float = 0.0
@@ -75,6 +77,11 @@ class KernelRule(Rule):
     (Morrison, Diesmann & Gerstner 2008); NEST's whole delay is dendritic.
     """
 
+    #: Whether its sources show values rather than spikes.
+    takes_values: ClassVar[bool] = False
+    #: What of its layer it needs beside voltages: "membrane" is all of Layer in ext/rule.h.
+    sees: ClassVar[frozenset[str]] = frozenset()
+
     precision: Literal["double", "single"] = "double"
     dendritic_delay_s: float = Field(default=0.0, ge=0)
 
@@ -87,6 +94,11 @@ class KernelRule(Rule):
     def decays_s(self) -> Sequence[float]:
         """Time constants, in the order of the kernel's decays."""
         raise NotImplementedError
+
+    @property
+    def readout_name(self) -> str | None:
+        """The matrix whose weights it looks at."""
+        return getattr(self, "readout", None)
 
     @property
     def window_s(self) -> float:
@@ -104,6 +116,16 @@ class KernelRule(Rule):
     def parameters(self, dt_s: float) -> Sequence[float]:
         """Numbers in the order in which the kernel has them; `dt_s` is a tick."""
         raise NotImplementedError
+
+    def first_shared(
+        self, targets: int, errors: int, readout: Weights | None, seed: int
+    ) -> Weights:
+        """What the kernel's `shared` begins with, where its length is not the kernel's own.
+
+        `errors` is the number of modulator values, `readout` the weights of the matrix that the
+        rule names, by source, `seed` one of this edge's own.
+        """
+        return np.zeros(0)
 
 
 def get_include() -> str:

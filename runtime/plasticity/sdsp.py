@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import exp
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -28,6 +28,8 @@ class Sdsp(KernelRule):
     drifts on while learning is off. The defaults are the paper's table 1: calcium is in units of
     its jump, voltages of the threshold.
     """
+
+    clocked_only: ClassVar[str] = "reads the voltages of its targets at each arrival"
 
     rule: Literal["sdsp"] = "sdsp"
     w_max: float = 1.0
