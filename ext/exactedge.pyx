@@ -19,6 +19,20 @@ from reflexarc.ext.learner cimport (
 from reflexarc.ext.transmitter cimport release
 
 
+cdef void reach(Learner *l, int64_t now) noexcept nogil:
+    """Tell the kernel the time, before it is asked about it."""
+    if l.kernel.reached != NULL:
+        l.kernel.reached(l, now)
+
+
+cdef void show(PlasticEdge *e, const double *level, int64_t now) noexcept nogil:
+    """A level has changed: tell the kernel if it is that of its modulator."""
+    if e.learner.modulator == level and e.learner.kernel != NULL:
+        note_pending(e, now)
+        if e.learner.kernel.shown != NULL:
+            e.learner.kernel.shown(&e.learner, now)
+
+
 cdef void note_pending(PlasticEdge *e, int64_t now) noexcept nogil:
     """Take in what the targets have done before `now`."""
     cdef Pending spike
@@ -26,6 +40,7 @@ cdef void note_pending(PlasticEdge *e, int64_t now) noexcept nogil:
         spike = e.pending[e.first]
         e.first = (e.first + 1) & (e.room - 1)
         e.count -= 1
+        reach(&e.learner, spike.at)
         look_after(&e.learner, spike.at)
         note_target(&e.learner, spike.target, spike.at)
 
@@ -49,6 +64,7 @@ cdef double before_arrival(PlasticEdge *e, int64_t source, int64_t now) noexcept
     cdef Learner *l = &e.learner
     if l.kernel != NULL:
         note_pending(e, now)
+        reach(l, now)
         look_after(l, now)
         if l.active and l.kernel.settle != NULL and has_past(l, source, now):
             l.kernel.settle(l, row_of(l, source))
