@@ -17,8 +17,9 @@ from reflexarc.runtime.scenario import Scenario
 from reflexarc.runtime.worldcontract import WorldContract
 from reflexarc.sensors.contract import EncoderContract, SensorContract
 from reflexarc.sensors.encoders import make_encoder
-from reflexarc.sensors.event_camera import EventCamera, PixelSpec, make_pixels
+from reflexarc.sensors.event_camera import EventCamera
 from reflexarc.sensors.joints import JointReadings
+from reflexarc.sensors.pixels import PixelSpec, make_pixels
 from reflexarc.sensors.pooling import PooledPixelsSpec
 from reflexarc.sensors.population import DeltaSpec, GaussianPopulationSpec, SignedRateSpec
 from reflexarc.sensors.recorded import RecordedSensor
