@@ -50,6 +50,7 @@ cdef struct Noise:
     double most_per_ns       # candidates of one pixel
     int64_t pixel
     double at_ns
+    int on                   # polarity of the one found
 
 
 cdef struct Course:

@@ -131,6 +131,11 @@ cdef void set_down(
 
 # --- shot noise -------------------------------------------------------------------------------
 
+cdef inline double dimming(float dn) noexcept nogil:
+    """Shot noise at an intensity, relative to that in the dark (v2e's emulator)."""
+    return 1.0 - 0.75 * (min(dn, 255.0) + 20.0) / 275.0
+
+
 cdef inline void next_candidate(Noise *noise, double length_ns) noexcept nogil:
     """One step of a Poisson process along all pixels' frames laid one after another."""
     cdef double passed
@@ -140,33 +145,27 @@ cdef inline void next_candidate(Noise *noise, double length_ns) noexcept nogil:
     noise.at_ns -= passed * length_ns
 
 
-cdef inline double dimming(float dn) noexcept nogil:
-    """Shot noise at an intensity, relative to that in the dark (v2e's emulator)."""
-    return 1.0 - 0.75 * (min(dn, 255.0) + 20.0) / 275.0
-
-
-cdef int shot(Noise *noise, const Model *model, const Course *course, float dn) noexcept nogil:
+cdef int drawn(Noise *noise, const Model *model, const Pixels *pixels, float dn) noexcept nogil:
     """What becomes of a candidate: 1 an ON event, 0 an OFF event, -1 nothing."""
-    cdef double drawn = next_uniform(&noise.stream) * noise.most_per_ns
+    cdef double left = next_uniform(&noise.stream) * noise.most_per_ns
     cdef double each = model.shot_per_ns * dimming(dn)
-    drawn -= each * model.on_threshold / course.on_step
-    if drawn <= 0.0:
+    left -= each * model.on_threshold / pixels.on_step[noise.pixel]
+    if left <= 0.0:
         return 1
-    drawn -= each * model.off_threshold / course.off_step
-    return 0 if drawn <= 0.0 else -1
+    left -= each * model.off_threshold / pixels.off_step[noise.pixel]
+    return 0 if left <= 0.0 else -1
 
 
-cdef void disturb(
-    Course *course, Noise *noise, const Model *model, int64_t i, float dn, Events *out
+cdef void find_shot(
+    Noise *noise, const Model *model, const Pixels *pixels, const Row *row, int64_t first,
+    int64_t end, double length_ns
 ) noexcept nogil:
-    """Go on to each candidate of pixel i in turn, and fire where it is one."""
-    cdef int on
-    while noise.pixel == i:
-        go(course, noise.at_ns, out)
-        on = shot(noise, model, course, dn)
-        if on >= 0 and wake(course, noise.at_ns):
-            fire(course, noise.at_ns, on, contrast(course, noise.at_ns), out)
-        next_candidate(noise, course.length_ns)
+    """Pass over the candidates of a row from the present one on, up to one that is an event."""
+    while noise.pixel < end:
+        noise.on = drawn(noise, model, pixels, row.dn[noise.pixel - first])
+        if noise.on >= 0:
+            return
+        next_candidate(noise, length_ns)
 
 
 # --- a row of them ----------------------------------------------------------------------------
@@ -198,18 +197,23 @@ cdef int64_t follow(
 
 cdef void fire_row(
     const Model *model, const Pixels *pixels, const Frame *frame, const Row *row, Noise *noise,
-    int64_t y, int64_t width, Events *out
+    int64_t first, int64_t width, Events *out
 ) noexcept nogil:
     """The events of those pixels of a row that are marked or that noise has come upon."""
-    cdef int64_t x, i
+    cdef int64_t x, i, end = first + width
     cdef Course course
     for x in range(width):
-        i = y * width + x
+        i = first + x
         if row.hit[x] == 0 and noise.pixel != i:
             continue
         course = set_out(model, pixels, frame, i, row.next[x])
-        course.x, course.y = <uint16_t>x, <uint16_t>y
-        disturb(&course, noise, model, i, row.dn[x], out)
+        course.x, course.y = <uint16_t>x, <uint16_t>(first // width)
+        while noise.pixel == i:
+            go(&course, noise.at_ns, out)
+            if wake(&course, noise.at_ns):
+                fire(&course, noise.at_ns, noise.on, contrast(&course, noise.at_ns), out)
+            next_candidate(noise, frame.length_ns)
+            find_shot(noise, model, pixels, row, first, end, frame.length_ns)
         go(&course, course.length_ns, out)
         set_down(&course, pixels, i, row.next[x])
 
@@ -438,20 +442,24 @@ cdef class PixelArray:
         """All pixels through one frame, and their events out of the array; False without memory."""
         cdef int64_t y, first
         cdef int64_t width = self.width
+        cdef bint marked
+        self._asked.count = 0
         self._noise.pixel, self._noise.at_ns = 0, 0.0
         if self._noise.most_per_ns > 0.0:
             next_candidate(&self._noise, frame.length_ns)
         else:
-            self._noise.pixel = -1
-        self._asked.count = 0
+            self._noise.pixel = self.height * width
         for y in range(self.height):
             first = y * width
             see(&self._model, frame, &self._row, y, width)
-            if follow(&self._model, &self._pixels, frame, &self._row, first, width) or (
-                0 <= self._noise.pixel < first + width
-            ):
+            marked = follow(&self._model, &self._pixels, frame, &self._row, first, width) != 0
+            find_shot(
+                &self._noise, &self._model, &self._pixels, &self._row, first, first + width,
+                frame.length_ns
+            )
+            if marked or self._noise.pixel < first + width:
                 fire_row(
-                    &self._model, &self._pixels, frame, &self._row, &self._noise, y, width,
+                    &self._model, &self._pixels, frame, &self._row, &self._noise, first, width,
                     &self._asked
                 )
             memcpy(self._pixels.level + first, self._row.next, width * sizeof(double))
