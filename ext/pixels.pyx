@@ -195,17 +195,26 @@ cdef int64_t follow(
     )
 
 
-cdef void fire_row(
-    const Model *model, const Pixels *pixels, const Frame *frame, const Row *row, Noise *noise,
-    int64_t first, int64_t width, Events *out
+cdef inline int64_t next_to_fire(
+    const Row *row, bint marked, int64_t x, int64_t shot, int64_t width
 ) noexcept nogil:
-    """The events of those pixels of a row that are marked or that noise has come upon."""
-    cdef int64_t x, i, end = first + width
+    """The first pixel of a row from x on that is marked or has shot noise."""
+    if not marked:
+        return min(shot, width)
+    while x < width and row.hit[x] == 0 and x != shot:
+        x += 1
+    return x
+
+
+cdef void fire_row(
+    const Model *model, const Pixels *pixels, const Frame *frame, const Row *row, bint marked,
+    Noise *noise, int64_t first, int64_t width, Events *out
+) noexcept nogil:
+    """The events of a row: of marked pixels, if any, and of those that noise has come upon."""
+    cdef int64_t i, x = next_to_fire(row, marked, 0, noise.pixel - first, width)
     cdef Course course
-    for x in range(width):
+    while x < width:
         i = first + x
-        if row.hit[x] == 0 and noise.pixel != i:
-            continue
         course = set_out(model, pixels, frame, i, row.next[x])
         course.x, course.y = <uint16_t>x, <uint16_t>(first // width)
         while noise.pixel == i:
@@ -213,9 +222,10 @@ cdef void fire_row(
             if wake(&course, noise.at_ns):
                 fire(&course, noise.at_ns, noise.on, contrast(&course, noise.at_ns), out)
             next_candidate(noise, frame.length_ns)
-            find_shot(noise, model, pixels, row, first, end, frame.length_ns)
+            find_shot(noise, model, pixels, row, first, first + width, frame.length_ns)
         go(&course, course.length_ns, out)
         set_down(&course, pixels, i, row.next[x])
+        x = next_to_fire(row, marked, x + 1, noise.pixel - first, width)
 
 
 # --- the array --------------------------------------------------------------------------------
@@ -457,11 +467,10 @@ cdef class PixelArray:
                 &self._noise, &self._model, &self._pixels, &self._row, first, first + width,
                 frame.length_ns
             )
-            if marked or self._noise.pixel < first + width:
-                fire_row(
-                    &self._model, &self._pixels, frame, &self._row, &self._noise, first, width,
-                    &self._asked
-                )
+            fire_row(
+                &self._model, &self._pixels, frame, &self._row, marked, &self._noise, first, width,
+                &self._asked
+            )
             memcpy(self._pixels.level + first, self._row.next, width * sizeof(double))
         if self._asked.failed or not in_order(
             &self._asked, &self._spare, <uint64_t>(frame.t0_ns // 1000)
