@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from reflexarc.runtime.config import parse_yaml
 from reflexarc.runtime.network import RECEPTORS
 from reflexarc.runtime.neurons import NeuronModel
+from reflexarc.sensors.pixels import PRESETS, PixelSpec
 
 DOCS = Path(__file__).parents[1] / "docs"
 if not DOCS.exists():
@@ -52,3 +54,20 @@ def test_every_parameter_is_listed_with_its_default():
     for model in NeuronModel.__subclasses__():
         wanted = [f"`{f.name}` {f.default:g}" for f in dataclasses.fields(model)]
         assert listed[model.kind][0].split(", ") == wanted
+
+
+def test_sensors_by_name_are_those_of_the_code():
+    text = (DOCS / "event-camera.md").read_text()
+    listed = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (\S+) \| (.+) \|$", text, re.M)
+    shown = {(preset, key): float(value) for preset, key, value, _ in listed}
+    assert len(shown) == len(listed)
+    assert shown == {
+        (preset, key): value for preset, said in PRESETS.items() for key, value in said.items()
+    }
+
+
+def test_the_line_of_yaml_about_pixels_is_right():
+    text = (DOCS / "event-camera.md").read_text()
+    said = re.search(r"```yaml\n(.*?)```", text, re.S).group(1)
+    spec = parse_yaml(said, "event-camera.md").validate(PixelSpec, ("pixels",))
+    assert (spec.preset, spec.cutoff_hz) == ("davis346", 100.0)
