@@ -54,7 +54,7 @@ cdef bint in_order(Events *events, Events *spare, uint64_t from_us) noexcept nog
         return False
     for i in range(events.count):
         longest |= events.at[i].t_us - from_us
-    while longest >> shift:
+    while shift < 64 and longest >> shift:
         one_digit(events, spare.at, from_us, shift)
         spare.count = events.count
         events[0], spare[0] = spare[0], events[0]
