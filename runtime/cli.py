@@ -157,6 +157,27 @@ def inspect(
 
 
 @app.command()
+def events(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="events of a camera, or a run.mcap")],
+    picture: Annotated[
+        Path | None, typer.Option("--png", metavar="OUT", help="draw pixels and rate")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="WxH", help="pixels of the sensor, if the file is silent")
+    ] = None,
+    stream: Annotated[str, typer.Option(help="the stream of an .mcap")] = "camera",
+    as_json: Json = False,
+) -> None:
+    """Say what is in a recording of an event camera: kind, counts, times, rate."""
+    from reflexarc.runtime.eventfile import read_event_file
+
+    found = read_event_file(file, size=_size(size), stream=stream)
+    if picture is not None:
+        found.draw(picture)
+    print(json.dumps(found.facts()) if as_json else found.text())
+
+
+@app.command()
 def doctor(as_json: Json = False) -> int:
     """Say what this machine can and cannot do, and how to mend it."""
     from reflexarc.runtime.doctor import examine
