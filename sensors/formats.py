@@ -11,7 +11,7 @@ are read by faery. What it refuses is read here:
 - `.txt`: the text of the event-camera data set (Mueggler et al. 2017, IJRR 36:142), a line an
   event, `t[s] x y p`.
 
-HDF5 is in `hdf5events.py`.
+HDF5 is in `hdf5events.py`, bags of ROS in `rosbag.py`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ import numpy.typing as npt
 from reflexarc.runtime.batch import EVENT, Array
 from reflexarc.runtime.errors import ConfigError
 from reflexarc.sensors.hdf5events import open_hdf5
+from reflexarc.sensors.rosbag import open_bag
 
 #: Assumed where neither the file nor the caller says how large the sensor is.
 DEFAULT_SIZE = (1280, 720)
@@ -60,6 +61,8 @@ def open_events(path: Path, size: Size) -> Opened:
     Raises:
         ConfigError: no known kind, or damaged where it begins.
     """
+    if path.is_dir():
+        return _open_bag(path, size)
     with path.open("rb") as file:
         begin = file.read(64)
     for magic, opener in _MAGIC.items():
@@ -70,6 +73,10 @@ def open_events(path: Path, size: Size) -> Opened:
         known = " ".join(_ENDINGS)
         raise ConfigError(f"{path}: unknown kind of recording '{kind}'; known: {known}")
     return _ENDINGS[kind](path, size)
+
+
+def _open_bag(path: Path, size: Size) -> Opened:
+    return Opened(*open_bag(path))
 
 
 def _open_faery(path: Path, size: Size, name: str) -> Opened:
@@ -261,6 +268,7 @@ _MAGIC: dict[bytes, Opener] = {
     b"#!AER-DAT4": _open_aedat4,
     b"#!AER-DAT": _open_aer,
     b"Event Stream": _open_es,
+    b"#ROSBAG": _open_bag,
     b"\x89HDF\r\n": lambda path, size: Opened(*open_hdf5(path, size or DEFAULT_SIZE, CHUNK)),
     b"%": _open_percent,
 }
@@ -273,6 +281,7 @@ _ENDINGS: dict[str, Opener] = {
     ".csv": _open_csv,
     ".bin": _open_atis,
     ".txt": _open_text,
+    ".bag": _open_bag,
     ".h5": _MAGIC[b"\x89HDF\r\n"],
     ".hdf5": _MAGIC[b"\x89HDF\r\n"],
 }

@@ -14,7 +14,7 @@ from reflexarc.sensors.formats import open_events
 
 
 class RecordingReader:
-    """A file of camera events.
+    """A file of camera events, or the folder of a bag of ROS 2.
 
     Iterating gives chunks, arrays of EVENT with times in microseconds as recorded, made
     non-decreasing where the sensor's clock stepped back. Each iteration reads the file anew, and
@@ -33,9 +33,10 @@ class RecordingReader:
         Raises MissingFileError, and ConfigError for a file that is empty or of an unknown kind.
         """
         self.path = Path(path)
-        if not self.path.is_file():
+        bag = (self.path / "metadata.yaml").is_file()
+        if not (bag or self.path.is_file()):
             raise MissingFileError(f"{path}: no such file; check the name")
-        if self.path.stat().st_size == 0:
+        if not bag and self.path.stat().st_size == 0:
             raise ConfigError(f"{path}: the file is empty")
         with _Complaints(self.path):
             opened = open_events(self.path, size)
