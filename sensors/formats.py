@@ -1,6 +1,6 @@
 """Kinds of files of camera events, told by how they begin, else by the ending of the name.
 
-`.aedat4`, `.raw` (EVT2, EVT2.1, EVT3), `.dat` (cd), `.es` and `.csv` (t,x,y,on with a header line)
+`.aedat4`, `.raw` (EVT2, EVT3), `.dat` (cd), `.es` and `.csv` (t,x,y,on with a header line)
 are read by faery. What it refuses is read here:
 
 - `.dat` of type 2d, and version 1 of it: Prophesee's older layout (N-CARS);
@@ -11,7 +11,7 @@ are read by faery. What it refuses is read here:
 - `.txt`: the text of the event-camera data set (Mueggler et al. 2017, IJRR 36:142), a line an
   event, `t[s] x y p`.
 
-HDF5 is in `hdf5events.py`, bags of ROS in `rosbag.py`.
+EVT2.1 is in `evt21.py`, HDF5 in `hdf5events.py`, bags of ROS in `rosbag.py`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import numpy.typing as npt
 
 from reflexarc.runtime.batch import EVENT, Array
 from reflexarc.runtime.errors import ConfigError
+from reflexarc.sensors.evt21 import read_evt21, size_of
 from reflexarc.sensors.hdf5events import open_hdf5
 from reflexarc.sensors.rosbag import open_bag
 
@@ -39,7 +40,7 @@ CHUNK = 1 << 14
 _ATIS_SIDES = (34, 128, 256)
 #: Sizes of the DAVIS; the smallest that fits is taken.
 _DAVIS_SIZES = ((240, 180), (346, 260), (640, 480))
-_EVT_WORD_BYTES = {"2": 4, "2.0": 4, "2.1": 8, "3": 2, "3.0": 2}
+_EVT_WORD_BYTES = {"2": 4, "2.0": 4, "2.1": 8, "21": 8, "3": 2, "3.0": 2}
 _EVT_VERSION = re.compile(rb"^% (?:evt |format EVT)([\d.]+)", re.MULTILINE)
 _DAT_TYPES = {0x00: "2d", 0x0C: "cd"}
 
@@ -125,6 +126,9 @@ def _open_evt(path: Path, size: Size) -> Opened:
     if version not in _EVT_WORD_BYTES:
         raise ConfigError(f"{path}: not an EVT2 or EVT3 recording: its header names no version")
     _check_whole(path, len(header), _EVT_WORD_BYTES[version])
+    if version in ("2.1", "21"):
+        known = size or size_of(header) or DEFAULT_SIZE
+        return Opened("EVT2.1", known, lambda: read_evt21(path, header, CHUNK))
     return _open_faery(path, size, f"EVT {version}")._replace(
         format=f"EVT{version.removesuffix('.0')}"
     )

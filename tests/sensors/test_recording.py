@@ -77,6 +77,51 @@ def test_time_that_steps_back_is_held(tmp_path):
     np.testing.assert_array_equal(read(path)["t"], np.maximum.accumulate(events["t"]))
 
 
+def evt21(path, events, header, swap=False):
+    """One word an event, with the mask's bit for the rest of x."""
+    words, before = [0xE << 60], None
+    for event in events:
+        t, x, y, on = (int(event[name]) for name in ("t", "x", "y", "on"))
+        if t >> 6 != before:
+            before = t >> 6
+            words.append(0x8 << 60 | (before & 0xFFF_FFFF) << 32)
+        words.append(on << 60 | (t & 63) << 54 | (x & ~31) << 43 | y << 32 | 1 << (x & 31))
+    words = np.array(words, "<u8")
+    if swap:
+        words = words << np.uint64(32) | words >> np.uint64(32)
+    path.write_bytes(header + words.tobytes())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("header", "swap"),
+    [
+        (b"% evt 2.1\n% geometry 64x48\n% end\n", False),
+        (b"% format EVT21;height=48;width=64\n% end\n", False),
+        (b"% evt 2.1\n% format EVT21;endianness=legacy;height=48;width=64\n% end\n", True),
+    ],
+)
+def test_evt_2_1_is_read(tmp_path, header, swap):
+    # longer than a chunk, and over the time at which the high bits start anew
+    events = sample(20_000)
+    events["t"] += np.uint64(2**34 - 55_000)
+    events["x"][0], events["x"][-1] = 63, 0
+    reader = RecordingReader(evt21(tmp_path / "a.raw", events, header, swap))
+    assert (reader.format, reader.width, reader.height) == ("EVT2.1", 64, 48)
+    np.testing.assert_array_equal(np.concatenate(list(reader)), events)
+
+
+def test_a_word_of_evt_2_1_is_a_row_of_events(tmp_path):
+    words = [
+        0x1 << 60 | 7,
+        0x8 << 60 | 2 << 32,
+        0x1 << 60 | 5 << 54 | 32 << 43 | 3 << 32 | 1 << 31 | 5,
+    ]
+    path = tmp_path / "a.raw"
+    path.write_bytes(b"% evt 2.1\n% end\n" + np.array(words, "<u8").tobytes())
+    assert [tuple(event) for event in read(path)] == [(133, x, 3, True) for x in (32, 34, 63)]
+
+
 def dat_2d(path, events, version):
     x_bits, y_bits = (14, 14) if version == 2 else (9, 8)
     words = np.zeros((len(events), 2), "<u4")
