@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from reflexarc.sensors.encoder import Encoder
+from reflexarc.sensors.latency import Latency, LatencySpec
 from reflexarc.sensors.pooling import PooledPixels, PooledPixelsSpec
 from reflexarc.sensors.population import (
     Delta,
@@ -15,7 +16,9 @@ from reflexarc.sensors.population import (
     SignedRateSpec,
 )
 
-EncoderSpec: TypeAlias = PooledPixelsSpec | GaussianPopulationSpec | SignedRateSpec | DeltaSpec
+EncoderSpec: TypeAlias = (
+    PooledPixelsSpec | GaussianPopulationSpec | SignedRateSpec | DeltaSpec | LatencySpec
+)
 
 
 def make_encoder(spec: EncoderSpec, port_size: int) -> Encoder:
@@ -33,3 +36,5 @@ def make_encoder(spec: EncoderSpec, port_size: int) -> Encoder:
             return SignedRate(spec, port_size)
         case DeltaSpec():
             return Delta(spec, port_size)
+        case LatencySpec():
+            return Latency(spec, port_size)
