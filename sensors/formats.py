@@ -70,10 +70,10 @@ def open_events(path: Path, size: Size) -> Opened:
         if begin.startswith(magic):
             return opener(path, size)
     kind = path.suffix.lower()
-    if kind not in _ENDINGS:
-        known = " ".join(_ENDINGS)
+    if kind not in ENDINGS:
+        known = " ".join(ENDINGS)
         raise ConfigError(f"{path}: unknown kind of recording '{kind}'; known: {known}")
-    return _ENDINGS[kind](path, size)
+    return ENDINGS[kind](path, size)
 
 
 def _open_bag(path: Path, size: Size) -> Opened:
@@ -276,7 +276,7 @@ _MAGIC: dict[bytes, Opener] = {
     b"\x89HDF\r\n": lambda path, size: Opened(*open_hdf5(path, size or DEFAULT_SIZE, CHUNK)),
     b"%": _open_percent,
 }
-_ENDINGS: dict[str, Opener] = {
+ENDINGS: dict[str, Opener] = {
     ".aedat4": _open_aedat4,
     ".aedat": _open_aer,
     ".raw": _open_evt,

@@ -9,7 +9,9 @@ import pytest
 from reflexarc.runtime.config import parse_yaml
 from reflexarc.runtime.network import RECEPTORS
 from reflexarc.runtime.neurons import NeuronModel
+from reflexarc.sensors.formats import ENDINGS
 from reflexarc.sensors.pixels import PRESETS, PixelSpec
+from reflexarc.sensors.pooling import PooledPixels, PooledPixelsSpec
 
 DOCS = Path(__file__).parents[1] / "docs"
 if not DOCS.exists():
@@ -71,3 +73,15 @@ def test_the_line_of_yaml_about_pixels_is_right():
     said = re.search(r"```yaml\n(.*?)```", text, re.S).group(1)
     spec = parse_yaml(said, "event-camera.md").validate(PixelSpec, ("pixels",))
     assert (spec.preset, spec.cutoff_hz) == ("davis346", 100.0)
+
+
+def test_the_filter_of_the_page_about_recordings_is_right():
+    text = (DOCS / "recordings.md").read_text()
+    said = re.search(r"```yaml\n(.*?)```", text, re.S).group(1)
+    spec = parse_yaml(said, "recordings.md").validate(PooledPixelsSpec)
+    assert PooledPixels(spec, spec.lines).size == 2 * 32 * 32
+
+
+def test_every_ending_that_is_read_is_listed():
+    text = (DOCS / "recordings.md").read_text()
+    assert set(ENDINGS) <= set(re.findall(r"`(\.\w+)`", text))
