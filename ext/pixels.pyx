@@ -53,8 +53,6 @@ cdef double TOLERANCE = 1e-5
 cdef double HELD = -INFINITY
 
 
-
-
 # --- one pixel through one frame --------------------------------------------------------------
 
 cdef inline double contrast(const Course *course, double at_ns) noexcept nogil:
@@ -73,7 +71,9 @@ cdef inline bint wake(Course *course, double until_ns) noexcept nogil:
     return True
 
 
-cdef inline void fire(Course *course, double at_ns, bint on, double base, Events *out) noexcept nogil:
+cdef inline void fire(
+    Course *course, double at_ns, bint on, double base, Events *out
+) noexcept nogil:
     """An event at `at_ns`, and reset: to `base`, or after the refractory period."""
     cdef double whole_ns = rint(at_ns)
     cdef Event event
@@ -170,7 +170,9 @@ cdef void find_shot(
 
 # --- a row of them ----------------------------------------------------------------------------
 
-cdef void see(const Model *model, const Frame *frame, const Row *row, int64_t y, int64_t width) noexcept nogil:
+cdef void see(
+    const Model *model, const Frame *frame, const Row *row, int64_t y, int64_t width
+) noexcept nogil:
     """The intensities of a row, and the levels that they lead to."""
     if frame.bytes:
         load_bytes(<const uint8_t *>frame.image + y * width, row.dn, width)
@@ -406,9 +408,9 @@ cdef class PixelArray:
 
     def _check_state(self, state):
         mine = self.state()
+        mine["waiting"] = np.empty((len(state.get("waiting", "")), sizeof(Event)), np.uint8)
         if state.keys() != mine.keys() or any(
-            state[name].dtype != part.dtype
-            or state[name].shape[name == "waiting" :] != part.shape[name == "waiting" :]
+            state[name].dtype != part.dtype or state[name].shape != part.shape
             for name, part in mine.items()
         ):
             raise ValueError("the state does not have the parts of these pixels' state")
@@ -437,7 +439,7 @@ cdef class PixelArray:
         return image
 
     cdef void _begin(self, const Frame *frame) noexcept nogil:
-        """Let the pixels be settled at the first frame, and those that leak anywhere in their cycle."""
+        """Let pixels be settled at the first frame, and those that leak anywhere in their cycle."""
         cdef Pixels *pixels = &self._pixels
         cdef int64_t y, i
         for y in range(self.height):
