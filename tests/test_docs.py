@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from reflexarc.runtime.config import parse_yaml
 from reflexarc.runtime.network import RECEPTORS
 from reflexarc.runtime.neurons import NeuronModel
 from reflexarc.runtime.plasticity import own_rules
+from reflexarc.sensors.formats import ENDINGS
+from reflexarc.sensors.pixels import PRESETS, PixelSpec
+from reflexarc.sensors.pooling import PooledPixels, PooledPixelsSpec
 
 DOCS = Path(__file__).parents[1] / "docs"
 if not DOCS.exists():
@@ -99,3 +103,30 @@ def float_of(text):
         return float(text)
     except ValueError:
         return text
+def test_sensors_by_name_are_those_of_the_code():
+    text = (DOCS / "event-camera.md").read_text()
+    listed = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (\S+) \| (.+) \|$", text, re.M)
+    shown = {(preset, key): float(value) for preset, key, value, _ in listed}
+    assert len(shown) == len(listed)
+    assert shown == {
+        (preset, key): value for preset, said in PRESETS.items() for key, value in said.items()
+    }
+
+
+def test_the_line_of_yaml_about_pixels_is_right():
+    text = (DOCS / "event-camera.md").read_text()
+    said = re.search(r"```yaml\n(.*?)```", text, re.S).group(1)
+    spec = parse_yaml(said, "event-camera.md").validate(PixelSpec, ("pixels",))
+    assert (spec.preset, spec.cutoff_hz) == ("davis346", 100.0)
+
+
+def test_the_filter_of_the_page_about_recordings_is_right():
+    text = (DOCS / "recordings.md").read_text()
+    said = re.search(r"```yaml\n(.*?)```", text, re.S).group(1)
+    spec = parse_yaml(said, "recordings.md").validate(PooledPixelsSpec)
+    assert PooledPixels(spec, spec.lines).size == 2 * 32 * 32
+
+
+def test_every_ending_that_is_read_is_listed():
+    text = (DOCS / "recordings.md").read_text()
+    assert set(ENDINGS) <= set(re.findall(r"`(\.\w+)`", text))

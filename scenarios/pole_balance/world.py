@@ -12,8 +12,9 @@ from reflexarc.runtime.batch import Batch
 from reflexarc.runtime.config import Strict
 from reflexarc.runtime.network import FloatArray
 from reflexarc.runtime.world import World
-from reflexarc.sensors.event_camera import EventCamera, PixelSpec, make_pixels
+from reflexarc.sensors.event_camera import EventCamera
 from reflexarc.sensors.joints import JointReadings
+from reflexarc.sensors.pixels import PixelSpec, make_pixels
 
 if TYPE_CHECKING:
     from reflexarc.scenarios.pole_balance.cartpole import CartPole
