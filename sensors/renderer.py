@@ -1,0 +1,165 @@
+"""Renderers: what a camera in a PyBullet world sees, as linear luminance.
+
+`raster` is ours. `tiny` is PyBullet's TinyRenderer: slower, without lens, and a check of ours.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, model_validator
+
+from reflexarc.ext.raster import Rasteriser
+from reflexarc.runtime.config import Strict
+from reflexarc.sensors.lens import Lens, LensSpec
+from reflexarc.sensors.mesh import Floats, Image, Ints
+from reflexarc.sensors.meshfile import LUMA
+from reflexarc.sensors.mount import Mount, Triple
+from reflexarc.sensors.scene import Scene
+
+
+class LightSpec(Strict):
+    """A light infinitely far away in the direction `to_light` of the world, and light from all
+    around that is `ambient` (0 to 1) of the whole; `background` is luminance where nothing is.
+    """
+
+    to_light: Triple = Field(default=(0.3, -0.5, 1.0), strict=False)
+    ambient: float = Field(default=0.4, ge=0, le=1)
+    background: float = Field(default=0.5, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _shines(self) -> Self:
+        if not any(self.to_light):
+            raise ValueError("to_light must not be 0")
+        return self
+
+
+class RendererSpec(Strict):
+    """How a camera's pictures are made.
+
+    Attributes:
+        width, height: in pixels.
+        renderer: "raster", or PyBullet's "tiny" (no lens distortion).
+        samples: where a pixel is the mean of 16 samples: in all ("4x4"), where there is an edge or
+            a contrast ("edges"), or nowhere ("1": makes bursts of events).
+        most_triangles: of one mesh; larger ones are decimated when they are loaded.
+        near_m: what is nearer is not drawn.
+    """
+
+    width: int = Field(default=128, ge=8, le=1920)
+    height: int = Field(default=128, ge=8, le=1920)
+    renderer: Literal["raster", "tiny"] = "raster"
+    samples: Literal["edges", "4x4", "1"] = "edges"
+    most_triangles: int = Field(default=2000, ge=12)
+    near_m: float = Field(default=0.01, gt=0)
+    lens: LensSpec = LensSpec()
+    light: LightSpec = LightSpec()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        lens = Lens(self.lens, self.width, self.height)
+        plain = self.lens.focal_px is None and self.lens.centre_px is None
+        if self.renderer == "tiny" and (any(lens.distortion) or not plain):
+            raise ValueError("`renderer: tiny` knows only field_of_view_deg; use `raster`")
+        return self
+
+
+class Renderer(ABC):
+    """A camera on a mount in a scene."""
+
+    def __init__(self, spec: RendererSpec, scene: Scene, mount: Mount) -> None:
+        self.spec, self.scene, self.mount = spec, scene, mount
+        self.lens = Lens(spec.lens, spec.width, spec.height)
+
+    def __call__(self) -> Image:
+        """The picture now."""
+        return self.draw(self.scene.look())
+
+    @abstractmethod
+    def draw(self, links: Floats) -> Image:
+        """The picture with the links at these poses: float32, shape (height, width), 0 to 1."""
+
+
+class RasterRenderer(Renderer):
+    """Our rasteriser; several may share a scene."""
+
+    def __init__(self, spec: RendererSpec, scene: Scene, mount: Mount) -> None:
+        super().__init__(spec, scene, mount)
+        self._raster = Rasteriser(
+            spec.width,
+            spec.height,
+            self.lens.focal_px,
+            self.lens.centre_px,
+            self.lens.distortion,
+            slopes=self.lens.slopes,
+            near_m=spec.near_m,
+            mode={"edges": "edges", "4x4": "full", "1": "middle"}[spec.samples],
+            background=spec.light.background,
+        )
+
+    def draw(self, links: Floats) -> Image:
+        """See Renderer."""
+        return self._raster.draw(
+            self.scene.geometry,
+            self.scene.poses(links),
+            self.mount.camera(self.scene, links),
+            self.spec.light.to_light,
+            self.spec.light.ambient,
+        )
+
+    def depth_m(self) -> Image:
+        """Of the last picture: distance along the optical axis, inf where nothing is."""
+        return self._raster.depth_m()
+
+    def labels(self) -> Ints:
+        """Of the last picture: which of `scene.parts` each pixel shows, -1 for none."""
+        return self._raster.labels()
+
+
+class TinyRenderer(Renderer):
+    """PyBullet's software renderer. It can only show the world as it is now."""
+
+    #: What is further away than this many times `near_m` is not drawn.
+    DEPTH = 10_000
+
+    def draw(self, links: Floats) -> Image:
+        """See Renderer; `links` place the camera alone."""
+        side = 1 if self.spec.samples == "1" else 4
+        grey = self.capture(links, side)[2][:, :, :3] @ LUMA / 255
+        blocks = grey.reshape(self.spec.height, side, self.spec.width, side)
+        return np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float32)
+
+    def capture(self, links: Floats, side: int) -> tuple[Image, Ints, npt.NDArray[np.uint8]]:
+        """Depth buffer, body ids (-1: none) and RGBA, `side` squared rays a pixel."""
+        import pybullet
+
+        spec, bullet = self.spec, pybullet
+        camera = self.mount.camera(self.scene, links)
+        view = np.eye(4)
+        view[:3] = camera * [[1], [-1], [-1]]  # OpenGL looks along -z with y up
+        projection = bullet.computeProjectionMatrixFOV(
+            spec.lens.field_of_view_deg,
+            spec.width / spec.height,
+            spec.near_m,
+            spec.near_m * self.DEPTH,
+        )
+        _, _, colours, depth, bodies = bullet.getCameraImage(
+            spec.width * side,
+            spec.height * side,
+            view.T.ravel().tolist(),
+            projection,
+            lightDirection=spec.light.to_light,
+            shadow=0,
+            renderer=bullet.ER_TINY_RENDERER,
+            physicsClientId=self.scene.client,
+        )
+        return depth, bodies, colours
+
+
+def make_renderer(spec: RendererSpec, scene: Scene, mount: Mount) -> Renderer:
+    """The renderer that `spec` names."""
+    kind = {"raster": RasterRenderer, "tiny": TinyRenderer}[spec.renderer]
+    return kind(spec, scene, mount)
