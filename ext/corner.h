@@ -40,6 +40,10 @@ typedef struct {
     uint8_t *inside;
 } Seen;
 
+/* Not fmaxf and fminf, which are calls: nothing here is NaN. */
+INLINE float larger(float a, float b) { return a > b ? a : b; }
+INLINE float smaller(float a, float b) { return a < b ? a : b; }
+
 INLINE void bend(const Lens *l, float x, float y, float *px, float *py)
 {
     float r2 = x * x + y * y, radial = 1.0f + r2 * (l->k1 + r2 * l->k2);
@@ -49,7 +53,7 @@ INLINE void bend(const Lens *l, float x, float y, float *px, float *py)
 
 INLINE float limited(float at)
 {
-    return fminf(fmaxf(at, -(float)LIMIT_PX), (float)LIMIT_PX);
+    return smaller(larger(at, -(float)LIMIT_PX), (float)LIMIT_PX);
 }
 
 INLINE int32_t whole(float at)
@@ -70,12 +74,12 @@ WIDE static void see(const Vertices *m, Seen *s, int64_t begin, int64_t end, con
         float cy = move[4] * x + move[5] * y + move[6] * z + move[7];
         float cz = move[8] * x + move[9] * y + move[10] * z + move[11];
         float facing = m->nx[i] * light[0] + m->ny[i] * light[1] + m->nz[i] * light[2];
-        float over = 1.0f / fmaxf(cz, l.near), px, py;
+        float over = 1.0f / larger(cz, l.near), px, py;
         bend(&l, cx * over, cy * over, &px, &py);
         s->x[i] = cx;
         s->y[i] = cy;
         s->z[i] = cz;
-        s->shade[i] = m->grey[i] * (ambient + (1.0f - ambient) * fmaxf(facing, 0.0f));
+        s->shade[i] = m->grey[i] * (ambient + (1.0f - ambient) * larger(facing, 0.0f));
         s->px[i] = limited(px);
         s->py[i] = limited(py);
         s->ix[i] = whole(limited(px));

@@ -203,28 +203,39 @@ WIDE static void sample(const Face *f, int32_t id, int32_t width, const int32_t 
     }
 }
 
-/* The texture at (u, v), each copy of it once round from 0 to 1, v upwards; `spread` is how far one
- * sample reaches, in u and v. */
-static float texel(const Texture *t, float u, float v, float spread_u, float spread_v)
+/* One of a texture's copies. */
+typedef struct {
+    const float *texels;
+    int32_t width, height;
+} Level;
+
+/* The copy whose texels are as wide as what a sample sees: `wide` of the texture itself. */
+INLINE Level level_for(const Texture *t, float wide)
 {
-    float wide = fmaxf(spread_u * t->width, spread_v * t->height);
-    const float *level = t->texels;
-    int32_t w = t->width, h = t->height;
-    for (int k = 1; k < t->levels && wide > 1.5f; k++) {
-        level += (int64_t)w * h;
-        w = high(w / 2, 1);
-        h = high(h / 2, 1);
+    Level l = {t->texels, t->width, t->height};
+    for (int k = 1; k < t->levels && wide > 1.0f; k++) {
+        l.texels += (int64_t)l.width * l.height;
+        l.width = high(l.width / 2, 1);
+        l.height = high(l.height / 2, 1);
         wide *= 0.5f;
     }
+    return l;
+}
+
+/* The texture at (u, v), between its texels; it goes once round from 0 to 1, v upwards. */
+INLINE float texel(const Level *l, float u, float v)
+{
+    int32_t w = l->width, h = l->height;
     float x = (u - floorf(u)) * w - 0.5f, y = (1.0f - (v - floorf(v))) * h - 0.5f;
-    int32_t x0 = (int32_t)floorf(x), y0 = (int32_t)floorf(y);
-    float fx = x - x0, fy = y - y0;
-    int32_t x1 = (x0 + 1) % w, y1 = (y0 + 1) % h;
-    x0 = (x0 + w) % w;
-    y0 = (y0 + h) % h;
-    float top = level[y0 * (int64_t)w + x0] * (1 - fx) + level[y0 * (int64_t)w + x1] * fx;
-    float bottom = level[y1 * (int64_t)w + x0] * (1 - fx) + level[y1 * (int64_t)w + x1] * fx;
-    return top * (1 - fy) + bottom * fy;
+    float x_down = floorf(x), y_down = floorf(y), fx = x - x_down, fy = y - y_down;
+    int32_t x0 = (int32_t)x_down, y0 = (int32_t)y_down;  /* -1 to w - 1 and to h - 1 */
+    int32_t x1 = x0 + 1 == w ? 0 : x0 + 1, y1 = y0 + 1 == h ? 0 : y0 + 1;
+    x0 = x0 < 0 ? w - 1 : x0;
+    y0 = y0 < 0 ? h - 1 : y0;
+    const float *upper = l->texels + (int64_t)y0 * w, *lower = l->texels + (int64_t)y1 * w;
+    float top = upper[x0] + fx * (upper[x1] - upper[x0]);
+    float bottom = lower[x0] + fx * (lower[x1] - lower[x0]);
+    return top + fy * (bottom - top);
 }
 
 INLINE float plane_at(const Plane *p, float x, float y)
@@ -232,38 +243,84 @@ INLINE float plane_at(const Plane *p, float x, float y)
     return p->at + p->dx * x + p->dy * y;
 }
 
-/* Luminance of a face at (x, y), in pixels from the middle of pixel (0, 0); `reach`: how wide the
- * sample is, in pixels. */
-static float luminance(const Raster *r, int32_t id, float x, float y, float reach)
+/* How many texels a pixel spans at (x, y), in pixels from the face's first corner. */
+INLINE float texels_across(const Face *f, const Texture *t, float x, float y)
+{
+    float z = 1.0f / plane_at(&f->depth, x, y);
+    float u = plane_at(&f->u, x, y) * z, v = plane_at(&f->v, x, y) * z;
+    float across_u = larger(fabsf(f->u.dx - u * f->depth.dx), fabsf(f->u.dy - u * f->depth.dy));
+    float across_v = larger(fabsf(f->v.dx - v * f->depth.dx), fabsf(f->v.dy - v * f->depth.dy));
+    return z * larger(across_u * t->width, across_v * t->height);
+}
+
+INLINE float textured(const Face *f, const Level *l, float x, float y)
+{
+    float z = 1.0f / plane_at(&f->depth, x, y);
+    return texel(l, plane_at(&f->u, x, y) * z, plane_at(&f->v, x, y) * z);
+}
+
+/* Luminance in the middle of pixel (x, y), where face `id` is seen. */
+INLINE float luminance(const Raster *r, int32_t id, int32_t x, int32_t y)
 {
     if (id < 0)
         return r->background;
     const Face *f = &r->faces[id];
-    x -= f->px;
-    y -= f->py;
-    float shade = fmaxf(plane_at(&f->shade, x, y), 0.0f);
+    float along = x - f->px, across = y - f->py;
+    float shade = larger(plane_at(&f->shade, along, across), 0.0f);
     if (f->texture < 0)
         return shade;
-    float z = 1.0f / plane_at(&f->depth, x, y);
-    float u = plane_at(&f->u, x, y) * z, v = plane_at(&f->v, x, y) * z;
-    float spread_u = fmaxf(fabsf(f->u.dx - u * f->depth.dx), fabsf(f->u.dy - u * f->depth.dy)) * z;
-    float spread_v = fmaxf(fabsf(f->v.dx - v * f->depth.dx), fabsf(f->v.dy - v * f->depth.dy)) * z;
-    return shade * texel(&r->textures[f->texture], u, v, reach * spread_u, reach * spread_v);
+    const Texture *t = &r->textures[f->texture];
+    Level l = level_for(t, texels_across(f, t, along, across));
+    return shade * textured(f, &l, along, across);
 }
 
-/* Mean luminance of the samples of pixel (x, y), which has the n-th set of them. */
-static float mean_luminance(const Raster *r, int32_t n, int32_t x, int32_t y)
+/* Luminance of face `id` at the samples of pixel (x, y). */
+INLINE void sample_luminance(const Raster *r, int32_t id, int32_t x, int32_t y, float *at)
 {
-    const int32_t *ids = r->sample_face + (int64_t)n * SAMPLES;
-    int same = 1;
-    for (int s = 1; s < SAMPLES; s++)
-        same &= ids[s] == ids[0];
-    if (same && (ids[0] < 0 || r->faces[ids[0]].texture < 0))
-        return luminance(r, ids[0], (float)x, (float)y, 1.0f);
-    float sum = 0.0f;
+    const Face *f = &r->faces[id];
+    float along = x - f->px, across = y - f->py;
     for (int s = 0; s < SAMPLES; s++)
-        sum += luminance(r, ids[s], x + sample_x(s) / (float)SUB, y + sample_y(s) / (float)SUB, 0.25f);
+        at[s] = larger(plane_at(&f->shade, along + sample_x(s) * (1.0f / SUB), across + sample_y(s) * (1.0f / SUB)), 0.0f);
+    if (f->texture < 0)
+        return;
+    const Texture *t = &r->textures[f->texture];
+    Level l = level_for(t, 0.25f * texels_across(f, t, along, across));
+    for (int s = 0; s < SAMPLES; s++)
+        at[s] *= textured(f, &l, along + sample_x(s) * (1.0f / SUB), across + sample_y(s) * (1.0f / SUB));
+}
+
+/* Mean luminance of the samples of pixel (x, y), at which the faces `ids` are seen. */
+INLINE float mean_luminance(const Raster *r, const int32_t *ids, int32_t x, int32_t y)
+{
+    float at[SAMPLES], sum = 0.0f;
+    int32_t differ = 0, last = -1;
+    for (int s = 1; s < SAMPLES; s++)
+        differ |= ids[s] ^ ids[0];
+    if (!differ && (ids[0] < 0 || r->faces[ids[0]].texture < 0))
+        return luminance(r, ids[0], x, y);  /* the mean of what is linear */
+    for (int s = 0; s < SAMPLES; s++) {
+        if (ids[s] >= 0 && ids[s] != last)
+            sample_luminance(r, last = ids[s], x, y, at);
+        sum += ids[s] < 0 ? r->background : at[s];
+    }
     return sum * (1.0f / SAMPLES);
+}
+
+/* The picture as the middles of its pixels show it. */
+WIDE static void show_middles(const Raster *r, float *image)
+{
+    for (int32_t y = 0, i = 0; y < r->height; y++)
+        for (int32_t x = 0; x < r->width; x++, i++)
+            image[i] = luminance(r, r->face[i], x, y);
+}
+
+/* What the samples show, in the pixels that have them. */
+WIDE static void show_means(const Raster *r, float *image)
+{
+    for (int32_t n = 0; n < r->before[r->width * r->height]; n++) {
+        int32_t y = r->sampled[n] / r->width, x = r->sampled[n] - y * r->width;
+        image[r->sampled[n]] = mean_luminance(r, r->sample_face + (int64_t)n * SAMPLES, x, y);
+    }
 }
 
 /* Mark both of two neighbouring pixels where their luminance differs by more than `contrast` of
@@ -274,14 +331,14 @@ WIDE static void mark_contrast(const float *image, uint8_t *edge, int32_t width,
         const float *row = image + (int64_t)y * width;
         uint8_t *mark = edge + (int64_t)y * width;
         for (int32_t x = 0; x < width - 1; x++) {
-            uint8_t differs = fabsf(row[x] - row[x + 1]) > contrast * fmaxf(row[x], row[x + 1]);
+            uint8_t differs = fabsf(row[x] - row[x + 1]) > contrast * larger(row[x], row[x + 1]);
             mark[x] |= differs;
             mark[x + 1] |= differs;
         }
         if (y == height - 1)
             break;
         for (int32_t x = 0; x < width; x++) {
-            uint8_t differs = fabsf(row[x] - row[x + width]) > contrast * fmaxf(row[x], row[x + width]);
+            uint8_t differs = fabsf(row[x] - row[x + width]) > contrast * larger(row[x], row[x + width]);
             mark[x] |= differs;
             mark[x + width] |= differs;
         }
@@ -291,6 +348,12 @@ WIDE static void mark_contrast(const float *image, uint8_t *edge, int32_t width,
 /* Mark every pixel that the line from (x0, y0) to (x1, y1), in pixels, goes through. */
 static void mark_line(Raster *r, float x0, float y0, float x1, float y1)
 {
+    int32_t x = (int32_t)floorf(x0), y = (int32_t)floorf(y0);
+    if (x == (int32_t)floorf(x1) && y == (int32_t)floorf(y1)) {
+        if (x >= 0 && x < r->width && y >= 0 && y < r->height)
+            r->edge[(int64_t)y * r->width + x] = 1;
+        return;
+    }
     int steep = fabsf(y1 - y0) > fabsf(x1 - x0);
     float a0 = steep ? y0 : x0, b0 = steep ? x0 : y0, a1 = steep ? y1 : x1, b1 = steep ? x1 : y1;
     int32_t length = steep ? r->height : r->width, across = steep ? r->width : r->height;
@@ -301,10 +364,10 @@ static void mark_line(Raster *r, float x0, float y0, float x1, float y1)
     float slope = a1 > a0 ? (b1 - b0) / (a1 - a0) : 0.0f;
     int32_t first = high((int32_t)floorf(a0), 0), last = low((int32_t)floorf(a1), length - 1);
     for (int32_t a = first; a <= last; a++) {
-        float enter = b0 + slope * (fmaxf((float)a, a0) - a0);
-        float leave = b0 + slope * (fminf(a + 1.0f, a1) - a0);
-        int32_t from = high((int32_t)floorf(fminf(enter, leave)), 0);
-        int32_t to = low((int32_t)floorf(fmaxf(enter, leave)), across - 1);
+        float enter = b0 + slope * (larger((float)a, a0) - a0);
+        float leave = b0 + slope * (smaller(a + 1.0f, a1) - a0);
+        int32_t from = high((int32_t)floorf(smaller(enter, leave)), 0);
+        int32_t to = low((int32_t)floorf(larger(enter, leave)), across - 1);
         for (int32_t b = from; b <= to; b++)
             r->edge[steep ? (int64_t)a * r->width + b : (int64_t)b * r->width + a] = 1;
     }

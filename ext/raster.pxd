@@ -71,15 +71,16 @@ cdef extern from "raster.h" nogil:
     void mark_edge(Raster*, const Lens*, const Corner*, const Corner*, int splits) noexcept
     void sample(const Face*, int32_t id, int32_t width, const int32_t* before,
                 const int32_t* sampled, float* depths, int32_t* ids) noexcept
-    float luminance(const Raster*, int32_t id, float x, float y, float reach) noexcept
-    float mean_luminance(const Raster*, int32_t n, int32_t x, int32_t y) noexcept
+    void show_middles(const Raster*, float* image) noexcept
+    void show_means(const Raster*, float* image) noexcept
+    void mark_line(Raster*, float x0, float y0, float x1, float y1) noexcept
     void mark_contrast(const float* image, uint8_t* edge, int32_t width, int32_t height,
                        float contrast) noexcept
 
 
 cdef struct Shape:
-    # triangles (n, 3): vertices; edges (n, 5): two vertices, the triangles on both sides (the
-    # second is -1 on a border), whether it is sharp; parts (n + 1): where each begins in either
+    # triangles (n, 3): vertices; edges (n, 4): two vertices, the triangles on both sides (the
+    # second is -1 on a border); first_* (parts + 1): where each part begins
     Vertices vertices
     const int32_t* triangles
     const int32_t* edges

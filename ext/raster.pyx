@@ -4,7 +4,7 @@ A picture is made in four passes over plain arrays (raster.h):
 
 1. *see*: every vertex is moved into the camera's frame, shaded and projected through the lens.
 2. *draw*: triangles that show their front become faces, in the middle of each pixel.
-3. *mark*: pixels with an outline, a crease or a contrast to their neighbours need samples.
+3. *mark*: pixels with an outline or a contrast to their neighbours need samples.
 4. *sample*: the faces again, at 16 places of those pixels alone; the rest keep their middle.
 
 In mode "full" every pixel is sampled: the reference for the third pass. In mode "middle" none is.
@@ -27,8 +27,8 @@ cdef class Geometry:
         grey: reflectance of each vertex, float32, shape (n,).
         uv: place of each vertex in its part's texture, float32, shape (n, 2).
         triangles: int32, shape (m, 3), vertices against the clock as seen from outside.
-        edges: int32, shape (e, 5): two vertices, the triangle on either side (the second -1 on a
-            border), and 1 where the edge is sharp, else 0.
+        edges: int32, shape (e, 4): two vertices and the triangle on either side, the second -1 on
+            a border.
         parts: int32, shape (p + 1, 3): where each part begins in vertices, triangles and edges.
         texture: index into `textures` of each part, -1 without; int32, shape (p,).
         textures: float32 arrays of shape (height, width).
@@ -46,7 +46,7 @@ cdef class Geometry:
         uv = _array(uv, np.float32, (self.n_vertices, 2), "uv")
         triangles = _array(triangles, np.int32, (-1, 3), "triangles")
         self.n_triangles = len(triangles)
-        edges = _array(edges, np.int32, (-1, 5), "edges")
+        edges = _array(edges, np.int32, (-1, 4), "edges")
         parts = _array(parts, np.int32, (-1, 3), "parts")
         self.n_parts = len(parts) - 1
         texture = _array(texture, np.int32, (self.n_parts,), "texture")
@@ -326,11 +326,8 @@ cdef class Rasteriser:
         for p in range(shape.n_parts):
             for i in range(shape.first_triangle[p], shape.first_triangle[p + 1]):
                 self.facing[i] = draw_triangle(r, &self.lens, shape, &self.seen, i, p)
-        cdef int x, y
         if self.mode < 2:
-            for y in range(r.height):
-                for x in range(r.width):
-                    self.image[y, x] = luminance(r, r.face[y * r.width + x], x, y, 1.0)
+            show_middles(r, &self.image[0, 0])
 
     cdef void _mark(self, const Shape* shape) noexcept nogil:
         """Pass 3: which pixels need samples, in `before` and `sampled`."""
@@ -341,7 +338,7 @@ cdef class Rasteriser:
         if self.mode == 1:
             mark_contrast(&self.image[0, 0], r.edge, r.width, r.height, self.contrast)
             for i in range(shape.first_edge[shape.n_parts]):
-                mark_outline(r, &self.lens, shape, &self.seen, self.facing, shape.edges + 5 * i)
+                mark_outline(r, &self.lens, shape, &self.seen, self.facing, shape.edges + 4 * i)
         for i in range(n):
             r.before[i] = count
             r.sampled[count] = <int32_t>i
@@ -351,18 +348,14 @@ cdef class Rasteriser:
     cdef void _sample(self) noexcept nogil:
         """Pass 4: the faces at the samples of the marked pixels, and their means."""
         cdef Raster* r = &self.raster
-        cdef int32_t n, count = r.before[<int64_t>r.width * r.height]
+        cdef int32_t count = r.before[<int64_t>r.width * r.height]
         cdef int64_t k
         memset(r.sample_depth, 0, <size_t>count * SAMPLES * sizeof(float))
         memset(r.sample_face, 0xFF, <size_t>count * SAMPLES * sizeof(int32_t))
         for k in range(r.n_faces):
             sample(&r.faces[k], <int32_t>k, r.width, r.before, r.sampled, r.sample_depth,
                    r.sample_face)
-        cdef int32_t x, y
-        for n in range(count):
-            y = r.sampled[n] // r.width
-            x = r.sampled[n] - y * r.width
-            self.image[y, x] = mean_luminance(r, n, x, y)
+        show_means(r, &self.image[0, 0])
 
 
 cdef bint draw_triangle(
@@ -402,9 +395,13 @@ cdef void mark_outline(
     Raster* r, const Lens* lens, const Shape* shape, const Seen* s, const uint8_t* facing,
     const int32_t* edge
 ) noexcept nogil:
-    """Mark the pixels of an edge where the shape ends or folds as the camera sees it."""
-    cdef bint left = facing[edge[2]], right = edge[3] >= 0 and facing[edge[3]]
-    if not (left or right) or (left and right and not edge[4]):
+    """Mark the pixels of an edge where the shape ends as the camera sees it."""
+    cdef bint left = facing[edge[2]], right = facing[edge[3]] if edge[3] >= 0 else False
+    if left == right:
+        return
+    cdef int32_t i = edge[0], j = edge[1]
+    if s.inside[i] and s.inside[j] and not lens.bends:
+        mark_line(r, s.px[i], s.py[i], s.px[j], s.py[j])
         return
     cdef Corner[2] c
     c[0] = corner_of(&shape.vertices, s, edge[0])

@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int32]
 Image = npt.NDArray[np.float32]
 
-#: Faces that meet at more than this are shaded apart: their edge is sharp.
+#: Faces that meet at more than this are shaded apart.
 CREASE_DEG = 40.0
 
 
@@ -105,8 +105,8 @@ def _meetings(corners: Ints) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]
     return one, order[np.repeat(starts, size) + within]
 
 
-def edges(mesh: Mesh, crease_deg: float = CREASE_DEG) -> Ints:
-    """Every edge once, shape (e, 5): two corners (3 triangle + k), left, right, whether sharp.
+def edges(mesh: Mesh) -> Ints:
+    """Every edge once, shape (e, 4): two corners (3 triangle + k), triangles left and right.
 
     Right is -1 on a border. Where more than two triangles meet, each further one has a border.
     """
@@ -122,11 +122,7 @@ def edges(mesh: Mesh, crease_deg: float = CREASE_DEG) -> Ints:
     paired = np.append(nth[1:] == 1, False) & (nth == 0)
     left = order // 3
     right = np.where(paired, np.roll(left, -1), -1)
-    normals = face_normals(mesh)
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
-    flat = np.einsum("ij,ij->i", normals[left], normals[right])
-    sharp = (right < 0) | (flat <= cos(radians(crease_deg)))
-    table = np.stack([order, following[order], left, right, sharp], axis=1)
+    table = np.stack([order, following[order], left, right], axis=1)
     return np.asarray(table[leads], dtype=np.int32)
 
 
@@ -148,7 +144,7 @@ def geometry(meshes: Sequence[Mesh]) -> Geometry:
     for (_, triangles, lines), (vertex, triangle, _) in zip(tables, starts, strict=False):
         triangles += vertex
         lines[:, :2] += vertex
-        lines[:, 2:4][lines[:, 2:4] >= 0] += triangle
+        lines[:, 2:][lines[:, 2:] >= 0] += triangle
     textures = [mesh.texture for mesh in meshes if mesh.texture is not None]
     number = iter(range(len(textures)))
     vertices = np.concatenate([np.zeros((0, 8)), *(table[0] for table in tables)])
@@ -158,7 +154,7 @@ def geometry(meshes: Sequence[Mesh]) -> Geometry:
         np.repeat([mesh.grey for mesh in meshes], [n[0] for n in counts]),
         vertices[:, 6:],
         np.concatenate([np.zeros((0, 3), np.int32), *(table[1] for table in tables)]),
-        np.concatenate([np.zeros((0, 5), np.int32), *(table[2] for table in tables)]),
+        np.concatenate([np.zeros((0, 4), np.int32), *(table[2] for table in tables)]),
         starts,
         [-1 if mesh.texture is None else next(number) for mesh in meshes],
         textures,

@@ -53,7 +53,7 @@ class RendererSpec(Strict):
     height: int = Field(default=128, ge=8, le=1920)
     renderer: Literal["raster", "tiny"] = "raster"
     samples: Literal["edges", "4x4", "1"] = "edges"
-    most_triangles: int = Field(default=2000, ge=12)
+    most_triangles: int = Field(default=500, ge=12)
     near_m: float = Field(default=0.01, gt=0)
     lens: LensSpec = LensSpec()
     light: LightSpec = LightSpec()
@@ -109,6 +109,16 @@ class RasterRenderer(Renderer):
             self.spec.light.to_light,
             self.spec.light.ambient,
         )
+
+    @property
+    def faces(self) -> int:
+        """How many faces the last picture was made of."""
+        return self._raster.faces
+
+    @property
+    def sampled(self) -> int:
+        """How many pixels of the last picture have samples."""
+        return self._raster.sampled
 
     def depth_m(self) -> Image:
         """Of the last picture: distance along the optical axis, inf where nothing is."""

@@ -56,7 +56,7 @@ class Scene:
         MissingFileError, UnsupportedError, ConfigError: a shape that cannot be read.
     """
 
-    def __init__(self, client: int, also: Sequence[Link] = (), most_triangles: int = 2000) -> None:
+    def __init__(self, client: int, also: Sequence[Link] = (), most_triangles: int = 500) -> None:
         import pybullet
 
         self._bullet, self.client = pybullet, client

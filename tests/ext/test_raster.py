@@ -317,7 +317,7 @@ def shape_arrays(**change):
         "grey": np.ones(3),
         "uv": np.zeros((3, 2)),
         "triangles": [[0, 1, 2]],
-        "edges": [[0, 1, 0, -1, 1]],
+        "edges": [[0, 1, 0, -1]],
         "parts": [[0, 0, 0], [3, 1, 1]],
         "texture": [-1],
     }
@@ -329,7 +329,7 @@ def shape_arrays(**change):
     [
         {"triangles": [[0, 1, 3]]},
         {"triangles": [[0, -1, 2]]},
-        {"edges": [[0, 1, 1, -1, 1]]},
+        {"edges": [[0, 1, 1, -1]]},
         {"texture": [0]},
         {"parts": [[0, 0, 0], [2, 1, 1]]},
         {"grey": np.ones(2)},
