@@ -425,4 +425,29 @@ static void mark_edge(Raster *r, const Lens *l, const Corner *a, const Corner *b
     }
 }
 
+#define STRIDE 2  /* every which row and column `flow` looks at */
+
+/* How far, in pixels, what the picture shows moves at most when every part makes its `move` (3 x 4
+ * each, in the camera's frame). ways: x / z and y / z of each pixel's middle. */
+static float flow(const Raster *r, const Lens *l, const float *ways, const float *moves)
+{
+    float most = 0.0f;
+    for (int32_t y = 0; y < r->height; y += STRIDE)
+        for (int32_t x = 0; x < r->width; x += STRIDE) {
+            int64_t i = (int64_t)y * r->width + x;
+            if (r->face[i] < 0)
+                continue;
+            const float *m = moves + 12 * (int64_t)r->faces[r->face[i]].part;
+            float z = 1.0f / r->depth[i], px, py;
+            float ax = ways[2 * i] * z, ay = ways[2 * i + 1] * z;
+            float over = 1.0f / larger(m[8] * ax + m[9] * ay + m[10] * z + m[11], l->near);
+            bend(l, (m[0] * ax + m[1] * ay + m[2] * z + m[3]) * over,
+                 (m[4] * ax + m[5] * ay + m[6] * z + m[7]) * over, &px, &py);
+            px -= x + 0.5f;
+            py -= y + 0.5f;
+            most = larger(most, px * px + py * py);
+        }
+    return sqrtf(most);
+}
+
 #endif

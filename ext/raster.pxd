@@ -76,6 +76,7 @@ cdef extern from "raster.h" nogil:
     void mark_line(Raster*, float x0, float y0, float x1, float y1) noexcept
     void mark_contrast(const float* image, uint8_t* edge, int32_t width, int32_t height,
                        float contrast) noexcept
+    float flow(const Raster*, const Lens*, const float* ways, const float* moves) noexcept
 
 
 cdef struct Shape:
@@ -105,6 +106,7 @@ cdef class Rasteriser:
     cdef readonly int height
     cdef readonly float contrast
     cdef int mode
+    cdef int n_parts  # of the last picture
     cdef Lens lens
     cdef Raster raster
     cdef Seen seen

@@ -238,6 +238,7 @@ cdef class Rasteriser:
             if self.mode:
                 self._mark(&geometry.shape)
                 self._sample()
+        self.n_parts = geometry.n_parts
         if self.raster.failed:
             raise MemoryError("no memory for the faces of a picture")
         return picture
@@ -260,6 +261,32 @@ cdef class Rasteriser:
             if self.raster.face[i] >= 0:
                 out[i] = self.raster.faces[self.raster.face[i]].part
         return labels
+
+    def flow_px(self, ways, moves):
+        """How far what the last picture shows moves in it at most when its parts move, in pixels.
+
+        Every second row and column is looked at, and what is hidden or beside the picture is not.
+
+        Args:
+            ways: x / z and y / z of the middle of each pixel, float32, shape (height, width, 2).
+            moves: what each part's points do in the camera's frame, float64, (parts, 3, 4).
+
+        Raises:
+            ValueError: a wrong shape.
+        """
+        ways = np.ascontiguousarray(ways, np.float32)
+        if ways.shape != (self.height, self.width, 2):
+            raise ValueError(f"ways has shape {ways.shape}, not ({self.height}, {self.width}, 2)")
+        if np.shape(moves) != (self.n_parts, 3, 4):
+            raise ValueError(f"moves has shape {np.shape(moves)}, not ({self.n_parts}, 3, 4)")
+        if self.n_parts == 0:
+            return 0.0
+        cdef const float[:, :, ::1] way = ways
+        cdef const float[:, :, ::1] move = np.ascontiguousarray(moves, np.float32)
+        cdef float most
+        with nogil:
+            most = flow(&self.raster, &self.lens, &way[0, 0, 0], &move[0, 0, 0])
+        return most
 
     @property
     def sampled(self):

@@ -99,16 +99,29 @@ class RasterRenderer(Renderer):
             mode={"edges": "edges", "4x4": "full", "1": "middle"}[spec.samples],
             background=spec.light.background,
         )
+        x, y = np.meshgrid(np.arange(spec.width) + 0.5, np.arange(spec.height) + 0.5)
+        self._ways = self.lens.unproject(np.stack([x, y], axis=-1)).astype(np.float32)
+        self._shown = np.zeros((0, 3, 4))
 
     def draw(self, links: Floats) -> Image:
         """See Renderer."""
-        return self._raster.draw(
-            self.scene.geometry,
-            self.scene.poses(links),
-            self.mount.camera(self.scene, links),
-            self.spec.light.to_light,
-            self.spec.light.ambient,
+        poses, camera = self.scene.poses(links), self.mount.camera(self.scene, links)
+        light = self.spec.light
+        picture = self._raster.draw(
+            self.scene.geometry, poses, camera, light.to_light, light.ambient
         )
+        self._shown = _in_view(camera, poses)
+        return picture
+
+    def flow_px(self, links: Floats) -> float:
+        """How far, in pixels, anything in the last picture has moved if the links are at `links`.
+
+        ESIM's motion field, by the depth of each pixel; of every second row and column.
+        """
+        now = _in_view(self.mount.camera(self.scene, links), self.scene.poses(links))
+        turn = now[:, :, :3] @ self._shown[:, :, :3].transpose(0, 2, 1)
+        shift = now[:, :, 3:] - turn @ self._shown[:, :, 3:]
+        return self._raster.flow_px(self._ways, np.concatenate([turn, shift], axis=2))
 
     @property
     def faces(self) -> int:
@@ -167,6 +180,13 @@ class TinyRenderer(Renderer):
             physicsClientId=self.scene.client,
         )
         return depth, bodies, colours
+
+
+def _in_view(camera: Floats, poses: Floats) -> Floats:
+    """Camera from part, shape (parts, 3, 4)."""
+    seen = camera[:, :3] @ poses
+    seen[:, :, 3] += camera[:, 3]
+    return np.asarray(seen)
 
 
 def make_renderer(spec: RendererSpec, scene: Scene, mount: Mount) -> Renderer:
