@@ -24,7 +24,7 @@ class ShutterSpec(Strict):
     Attributes:
         motion_px: how far anything may move in the image between two pictures.
         shortest_ns: least time between two pictures, however fast it is.
-        longest_ns: most time between two pictures while anything moves.
+        longest_ns: most time between two pictures.
         budget_ns: how long rendering may take between two reads. What is left then is put off and
             counted. For wall mode: with it the events depend on the machine. None: no limit.
     """
@@ -47,12 +47,13 @@ class AdaptiveCamera(EventCamera):
     The rule is that of ESIM (Rebecq, Gehrig & Scaramuzza 2018): a picture whenever something has
     moved by `motion_px` since the last one, within the bounds of its ShutterSpec. Call `step` after
     every physics step. Between two steps links move along a line and turn along an arc, so that a
-    fast thing is seen several times in a step; while nothing moves, nothing is rendered. What is
+    fast thing is seen several times in a step; while nothing moves, nothing is rendered, and the
+    last picture is shown again every `longest_ns`, for the pixels have noise of their own. What is
     hidden or beside the picture counts when it appears, or after `longest_ns`.
 
     Attributes:
         rendered: pictures drawn.
-        repeated: times at which the last picture was shown again, because motion began.
+        repeated: times at which the last picture was shown again without being drawn.
         yielded: pictures that were due and were put off for want of `budget_ns`.
     """
 
@@ -94,6 +95,8 @@ class AdaptiveCamera(EventCamera):
             self._move(links, now_ns, start_ns)
         elif not np.array_equal(links, self._pictured):
             self._take(links, self._before_ns)  # it came to rest where it was at the last step
+        elif now_ns >= self._pictured_ns + self._spec.longest_ns:
+            self._repeat(now_ns)
         self._before, self._before_ns = links, now_ns
         self._spent_ns += perf_ns() - start_ns
 

@@ -20,6 +20,9 @@ from reflexarc.sensors.meshfile import LUMA
 from reflexarc.sensors.mount import Mount, Triple
 from reflexarc.sensors.scene import Scene
 
+RendererKind = Literal["raster", "tiny"]
+Samples = Literal["edges", "4x4", "1"]
+
 
 class LightSpec(Strict):
     """A light infinitely far away in the direction `to_light` of the world, and light from all
@@ -51,8 +54,8 @@ class RendererSpec(Strict):
 
     width: int = Field(default=128, ge=8, le=1920)
     height: int = Field(default=128, ge=8, le=1920)
-    renderer: Literal["raster", "tiny"] = "raster"
-    samples: Literal["edges", "4x4", "1"] = "edges"
+    renderer: RendererKind = "raster"
+    samples: Samples = "edges"
     most_triangles: int = Field(default=500, ge=12)
     near_m: float = Field(default=0.01, gt=0)
     lens: LensSpec = LensSpec()
