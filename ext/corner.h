@@ -11,7 +11,8 @@
 
 #define SUB 256          /* steps of a coordinate in a pixel */
 #define LIMIT_PX 4096    /* nothing is projected further from the origin than this */
-#define BOW_PX 0.05f     /* how far a straight line may lie from what the lens makes of it */
+#define BOW_PX 0.1f      /* how far the middle of an edge may lie beside that of its ends */
+#define LONG_PX 48.0f    /* under a lens that bends, no edge is longer */
 #define MOST_SPLITS 20   /* of a triangle, one or all of its edges at a time */
 
 typedef struct {
@@ -118,36 +119,34 @@ static Corner towards(const Corner *a, const Corner *b, float part)
     return c;
 }
 
-/* The middle of an edge, the same bits from either end. */
+/* The point of an edge that a pinhole shows in the middle of it; the same bits from either end. */
 static Corner middle(const Lens *l, const Corner *a, const Corner *b)
 {
+    float over = 1.0f / (a->z + b->z), of_a = b->z * over, of_b = a->z * over;
     Corner c = *a;
-    c.x = 0.5f * (a->x + b->x);
-    c.y = 0.5f * (a->y + b->y);
-    c.z = 0.5f * (a->z + b->z);
-    c.shade = 0.5f * (a->shade + b->shade);
-    c.u = 0.5f * (a->u + b->u);
-    c.v = 0.5f * (a->v + b->v);
+    c.x = of_a * a->x + of_b * b->x;
+    c.y = of_a * a->y + of_b * b->y;
+    c.z = of_a * a->z + of_b * b->z;
+    c.shade = of_a * a->shade + of_b * b->shade;
+    c.u = of_a * a->u + of_b * b->u;
+    c.v = of_a * a->v + of_b * b->v;
     project(l, &c);
     return c;
 }
 
-/* Whether the lens bends the edge visibly: its middle lies beside the line between its ends. */
+/* Whether the lens bends or stretches the edge visibly: its middle does not lie halfway. One that
+ * runs through the optical axis may, and be stretched on both sides all the same: hence LONG_PX. */
 static int bows(const Lens *l, const Corner *a, const Corner *b)
 {
     if (!l->bends)
         return 0;
-    if (a->px > b->px || (a->px == b->px && a->py > b->py)) {
-        const Corner *other = a;  /* the same answer from either end */
-        a = b;
-        b = other;
-    }
     float dx = b->px - a->px, dy = b->py - a->py, long2 = dx * dx + dy * dy;
-    if (long2 < 1.0f)
-        return 0;
+    if (long2 < 1.0f || long2 > LONG_PX * LONG_PX)
+        return long2 >= 1.0f;
     Corner m = middle(l, a, b);
-    float beside = dx * (m.py - a->py) - dy * (m.px - a->px);
-    return beside * beside > BOW_PX * BOW_PX * long2;
+    dx = m.px - 0.5f * (a->px + b->px);
+    dy = m.py - 0.5f * (a->py + b->py);
+    return dx * dx + dy * dy > BOW_PX * BOW_PX;
 }
 
 /* How far a corner lies inside each of the five planes; negative outside. */
