@@ -62,7 +62,8 @@ class EventCamera(Sensor):
             schema=self.schema,
             values=events,
             t_first_ns=int(events["t"][0]) * 1000 if len(events) else self._read_ns,
-            t_last_ns=int(events["t"][-1]) * 1000 if len(events) else now_ns,
+            # late events may be older than a read without any: batches do not go back
+            t_last_ns=max(int(events["t"][-1]) * 1000, self._read_ns) if len(events) else now_ns,
             seq=self._seq,
             dropped=self._pixels.dropped - self._dropped,
             backlog=self._pixels.backlog,
