@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from reflexarc.sensors.adaptive_camera import AdaptiveCamera, ShutterSpec
 from reflexarc.sensors.event_camera import EventCamera
-from reflexarc.sensors.pixels import PixelSpec, make_pixels
 from reflexarc.sensors.mount import Mount, MountSpec
+from reflexarc.sensors.pixels import PixelSpec, make_pixels
 from reflexarc.sensors.renderer import RasterRenderer, RendererSpec
 from reflexarc.sensors.scene import Link, Scene
 
