@@ -7,6 +7,10 @@
 spikes in continuous time) against the same network of `iaf_psc_exp_ps`, which solves the same
 equations at a resolution of 0.1 ms.
 
+`learning_cost`: the same network with pair STDP, triplet STDP or short-term plasticity on its
+excitatory synapses (64 % of all events), as events a second over those of the static one. Changes
+are so small that all have the same activity.
+
 `silent_cost`: 1,000 driven neurons among themselves and among 9,000 that nothing reaches.
 
 Wall and processor time per simulated second; medians, in turns, one core. A comparison with NEST is
@@ -30,6 +34,7 @@ from reflexarc.runtime.backends.exact import ExactBackend, ExactProgram
 from reflexarc.runtime.clock import perf_ns
 from reflexarc.runtime.drive import Spikes
 from reflexarc.runtime.network import Input, Network, Neurons, Node, Output, Projection
+from reflexarc.runtime.plasticity import PairStdp, Rule, ShortTerm, TripletStdp
 
 #: Volts and amperes as in the peers' definition: mV, and pA into a resistance of tau / C = 1.
 CUBA = {
@@ -42,6 +47,17 @@ CUBA = {
     "tau_excitatory": 5e-3,
     "tau_inhibitory": 10e-3,
     "i_offset": 0.0,
+}
+#: What the excitatory synapses learn by.
+RULES: dict[str, tuple[Rule, ...]] = {
+    "static": (),
+    "pair_stdp": (PairStdp(a_plus=1e-9, a_minus=1e-9, w_max=10.0),),
+    "triplet_stdp": (
+        TripletStdp(
+            a2_plus=1e-9, a3_plus=1e-9, a2_minus=1e-9, a3_minus=1e-9, tau_x_s=0.1, tau_y_s=0.1
+        ),
+    ),
+    "short_term": (ShortTerm(u=1.0, tau_recovery_s=1e-6),),
 }
 DELAY_S, EXCITATORY, INHIBITORY = 1e-4, 1.62, -9.0
 SETTLE_S = 0.2
@@ -79,14 +95,22 @@ def fixed_in_degree(
     )
 
 
-def network_of(nodes: list[Node], edges: list[tuple[str, str]], first_v: np.ndarray) -> Network:
-    """A network of nodes whose layer `n` begins at `first_v`."""
+def network_of(
+    nodes: list[Node],
+    edges: list[tuple[str, str]],
+    first_v: np.ndarray,
+    rules: tuple[Rule, ...] = (),
+) -> Network:
+    """A network of nodes whose layer `n` begins at `first_v`, with `rules` for its edge `e`."""
     return Network(
-        nodes={node.name: node for node in nodes}, edges=tuple(edges), initial_v={"n": first_v}
+        nodes={node.name: node for node in nodes},
+        edges=tuple(edges),
+        initial_v={"n": first_v},
+        plasticity={"e": rules} if rules else {},
     )
 
 
-def cuba(size: int, degree: int, seed: int = 1) -> Network:
+def cuba(size: int, degree: int, rules: tuple[Rule, ...] = (), seed: int = 1) -> Network:
     """Vogels and Abbott (2005), J. Neurosci. 25, as Brette et al. (2007) benchmark it."""
     inhibits = np.arange(size) >= size * 4 // 5
     nodes: list[Node] = [
@@ -95,12 +119,14 @@ def cuba(size: int, degree: int, seed: int = 1) -> Network:
         fixed_in_degree("i", inhibits, size, degree // 5, INHIBITORY, "inhibitory", seed + 1),
     ]
     first_v = np.random.default_rng(seed + 2).uniform(-60.0, -50.0, size)
-    return network_of(nodes, [("n", "e"), ("e", "n"), ("n", "i"), ("i", "n")], first_v)
+    return network_of(nodes, [("n", "e"), ("e", "n"), ("n", "i"), ("i", "n")], first_v, rules)
 
 
-def cuba_run(size: int, degree: int, seconds: float) -> dict[str, float]:
+def cuba_run(
+    size: int, degree: int, seconds: float, rules: tuple[Rule, ...] = ()
+) -> dict[str, float]:
     """One run: times per simulated second, rate, synaptic events per second of the processor."""
-    program = ExactBackend().compile(cuba(size, degree))
+    program = ExactBackend().compile(cuba(size, degree, rules))
     program.run({}, SETTLE_S)
     before = program.counters()
     took = timed_run(program, {}, seconds)
@@ -188,6 +214,18 @@ def exact_events(args: argparse.Namespace) -> dict[str, object]:
     return {"reflexarc": mine, "nest": peer, **found}
 
 
+def learning_cost(args: argparse.Namespace) -> dict[str, object]:
+    """In turns: the network without a rule and with each."""
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in RULES}
+    for _ in range(args.repeat):
+        for name, rules in RULES.items():
+            runs[name].append(cuba_run(args.size, args.degree, args.seconds, rules))
+    found = {name: middle(taken) for name, taken in runs.items()}
+    for each in found.values():
+        each["of_static"] = each["events_per_s"] / found["static"]["events_per_s"]
+    return dict(found)
+
+
 def silent_cost(args: argparse.Namespace) -> dict[str, object]:
     """In turns: 1,000 neurons alone, and among 9,000 silent ones."""
     alone, among = [], []
@@ -209,11 +247,17 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=4000)
     parser.add_argument("--degree", type=int, default=80)
     parser.add_argument("--harness", type=Path, default=Path("../shared/peers"))
+    parser.add_argument("--only", help="one part")
     parser.add_argument("--nest", help="a python that has NEST")
     args = parser.parse_args()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     gc.disable()
-    result = {"exact_events": exact_events(args), "silent_cost": silent_cost(args)}
+    parts = {
+        "exact_events": exact_events,
+        "learning_cost": learning_cost,
+        "silent_cost": silent_cost,
+    }
+    result = {name: parts[name](args) for name in parts if args.only in (None, name)}
     print(json.dumps(result, indent=2))
 
 

@@ -33,7 +33,7 @@ RULES: dict[str, dict[str, Any]] = {
         **{"tau_x_s": 0.101, "tau_y_s": 0.125},
     },
     "r_stdp": {"a_plus": STEP, "a_minus": STEP, "modulator": "reward"},
-    "vogels": {"learning_rate": STEP},
+    "vogels": {"learning_rate": STEP, "sign": "positive"},
     "short_term": {"u": 0.5, "tau_recovery_s": 0.8},
 }
 

@@ -53,6 +53,7 @@ from reflexarc.ext.program cimport (
     POPULATION,
     PROJECT,
     RECORD,
+    RELEASE,
     REWIRE,
     SCALE,
     SCALING,
@@ -70,8 +71,16 @@ from reflexarc.ext.program cimport (
     meet,
     run_crew,
 )
-from reflexarc.ext.projections cimport collect, note_fired, project, record, settle_senders
+from reflexarc.ext.projections cimport (
+    collect,
+    note_fired,
+    project,
+    record,
+    release_all,
+    settle_senders,
+)
 from reflexarc.ext.spikes cimport Spike
+from reflexarc.ext.transmitter cimport Transmitter, point_at
 from reflexarc.ext.upkeep cimport (
     cut_again,
     make_room,
@@ -192,6 +201,8 @@ cdef void run_alone(Machine *m, const Op *op) noexcept nogil:
         settle_senders(m, op)
     elif op.kind == LEARN:
         note_fired(m, op)
+    elif op.kind == RELEASE:
+        release_all(m, op)
     elif op.kind == TUNE:
         tune(op, a)
     elif op.kind == SCALING:
@@ -307,6 +318,7 @@ cdef class ClockedEngine:
             tear_down(&self._machine.arrays.learners[k])
         free(self._machine.arrays.learners)
         tear_down_bench(&self._machine.arrays.bench)
+        free(self._machine.arrays.transmitters)
 
     def _place_rings(self, list rings):
         cdef Ring *ring
@@ -375,6 +387,16 @@ cdef class ClockedEngine:
         if edge.rewired:
             make_room(&self._machine.arrays.bench, np.diff(edge.rows).max(initial=0))
         self._owners.append(edge)
+
+    def transmit(self, list releases):
+        """Give edges short-term plasticity: each a `Release`, whose arrays change. Call it once."""
+        cdef Transmitter *t = <Transmitter *>calloc(len(releases) + 1, sizeof(Transmitter))
+        if t == NULL:
+            raise MemoryError("no memory for short-term plasticity")
+        self._machine.arrays.transmitters = t
+        for k, edge in enumerate(releases):
+            point_at(&t[k], edge)
+            self._owners.append(edge)
 
     def set_learning(self, int64_t k, bint on):
         """Let number k, a projection, a matrix or an error's rule, learn, or stop it."""

@@ -8,6 +8,7 @@ an input port, or a constant current. A *fibre* is all synapses of one source wi
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
+from reflexarc.ext.exactedge cimport PlasticEdge
 from reflexarc.ext.instant cimport Time
 from reflexarc.ext.membrane cimport Model, Unit
 
@@ -19,6 +20,7 @@ cdef struct Synapses:  # a bundle: synapses onto units from `first` on
     int64_t stride  # 0: one weight for all
     int64_t first
     int64_t receptor
+    PlasticEdge* edge  # NULL: nothing about it changes
 
 
 cdef struct Fibre:
@@ -27,6 +29,7 @@ cdef struct Fibre:
     int64_t end
     int64_t synapses  # how many of them reach neurons
     int64_t bundle
+    int64_t row  # its number among the sources of an edge that changes
 
 
 cdef struct Event:  # something on its way along a fibre
@@ -66,6 +69,10 @@ cdef struct Net:
     const int64_t* fibres_of  # fibres of source s: fibres_of[s] .. fibres_of[s + 1] - 1
     const Fibre* fibre
     Synapses* bundle
+    PlasticEdge* edge
+    int64_t edges
+    const int64_t* heard_by  # edges that learn from spikes of layer n: from heard_by[n] on
+    const int64_t* hearer
     const int64_t* layer_first
     const uint8_t* recorded  # by layer
     int32_t* touched  # units of the present instant, those of a layer from layer_first[layer]
@@ -82,6 +89,7 @@ cdef struct Net:
     int64_t synaptic_events
     int64_t neuron_updates
     int64_t spikes
+    int64_t weight_updates
     int64_t runaway  # a unit that fires without end, or -1
     int32_t exhausted  # no memory
 
@@ -93,7 +101,9 @@ cdef class ExactEngine:
     cdef Unit[::1] units
     cdef const int64_t[::1] fibres_of
     cdef const Fibre[::1] fibres
-    cdef object kept  # the arrays of the bundles
+    cdef list kept  # the arrays of the bundles and edges
+    cdef const int64_t[::1] heard_by
+    cdef const int64_t[::1] hearers
     cdef const int64_t[::1] layer_first
     cdef uint8_t[::1] recorded
     cdef int32_t[::1] touched
@@ -102,6 +112,8 @@ cdef class ExactEngine:
     cdef int32_t[::1] slot
 
     cdef object _keep(self, bundles)
+    cdef object _place_edges(self, edges)
+    cdef PlasticEdge* _edge(self, int64_t k) except NULL
     cdef object _point(self, double spike_area)
     cdef object _complete_models(self)
     cdef object _foresee_all(self)

@@ -17,6 +17,9 @@ FIBRE: np.dtype[Any]
 EVENT: np.dtype[Any]
 DUE: np.dtype[Any]
 EMITTED: np.dtype[Any]
+PENDING: np.dtype[Any]
+#: A tick of what learns, in seconds: docs/decisions/0013-ticks-of-learning.md.
+TICK_S: float
 
 LEAKY: int
 CURRENT_BASED: int
@@ -34,6 +37,9 @@ TO_SECOND: int
 DIRAC: int
 CURRENT: int
 
+def tick_of(now: _Array) -> int:
+    """The tick of an instant, dtype TIME, shape ()."""
+
 class Bundle(NamedTuple):
     """Synapses onto the units from `first` on; the engine reads the arrays where they lie.
 
@@ -46,6 +52,17 @@ class Bundle(NamedTuple):
     weight: npt.NDArray[np.float64] | npt.NDArray[np.float32]
     first: int
     receptor: int
+
+class Plastic(NamedTuple):
+    """What changes about the synapses of bundle number `bundle`: weights, or what is delivered.
+
+    `layer` is the number of the layer whose spikes its weights learn from, `lag` the ticks from
+    such a spike to when the synapses see it.
+    """
+
+    bundle: int
+    layer: int
+    lag: int
 
 class ExactEngine:
     """A network as arrays, and its state.
@@ -66,6 +83,7 @@ class ExactEngine:
         bundles: the synapses.
         layer_first: first unit of each layer, int64, shape (layers,).
         spike_area: charge of the Dirac that a neuron's spike delivers.
+        edges: the bundles about which something changes; numbered from 0 on.
 
     Raises:
         ValueError: arrays that lead outside one another.
@@ -83,6 +101,7 @@ class ExactEngine:
         bundles: Sequence[Bundle],
         layer_first: npt.NDArray[np.int64],
         spike_area: float,
+        edges: Sequence[Plastic] = (),
     ) -> None: ...
     @property
     def now(self) -> _Time:
@@ -124,7 +143,31 @@ class ExactEngine:
         """Voltages of units first .. last - 1 as of `now`; changes nothing."""
 
     def counters(self) -> dict[str, int]:
-        """Work done: synaptic_events, neuron_updates, spikes."""
+        """Work done: synaptic_events, neuron_updates, spikes, weight_updates."""
+
+    def learn(self, k: int, edge: Any) -> None:
+        """Let edge k learn: an `Edge` whose `weight` is that of its bundle."""
+
+    def transmit(self, k: int, release: Any) -> None:
+        """Give edge k short-term plasticity: a `Release`, whose arrays change."""
+
+    def set_learning(self, k: int, on: bool) -> None:
+        """Let edge k learn, or leave its weights as they are."""
+
+    def settle(self, k: int) -> None:
+        """Replay for edge k what its targets have done. It changes no future bit."""
+
+    def finish(self, k: int) -> None:
+        """After `settle`: what time alone has done since. The caller puts back what it changes."""
+
+    def resume(self, k: int, active: bool) -> None:
+        """Go on from the arrays of edge k as they are, learning or not."""
+
+    def pending(self, k: int) -> _Array:
+        """Spikes of targets that are on their way to the synapses of edge k, dtype PENDING."""
+
+    def set_pending(self, k: int, pending: _Array) -> None:
+        """Replace them. Raises MemoryError."""
 
     def state(self) -> dict[str, _Array]:
         """A copy of everything that changes."""

@@ -21,7 +21,28 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy
 
 from reflexarc.ext.crossing cimport next_crossing
+from reflexarc.ext.exactedge cimport (
+    TICKS,
+    Pending,
+    after_arrival,
+    before_arrival,
+    note_fired,
+    note_pending,
+    push_pending,
+    ticks,
+)
 from reflexarc.ext.instant cimport NS, Time, earlier, later, same, seconds_between
+from reflexarc.ext.learner cimport (
+    Learner,
+    begin,
+    end,
+    finish_all,
+    resume,
+    set_up,
+    settle_all,
+    skip_to,
+    tear_down,
+)
 from reflexarc.ext.membrane cimport (
     ADAPTIVE_KIND,
     ALPHA_KIND,
@@ -41,6 +62,7 @@ from reflexarc.ext.membrane cimport (
     gain,
     peak,
 )
+from reflexarc.ext.transmitter cimport point_at
 
 TIME = np.dtype([("ns", "i8"), ("frac", "f8")])
 MODEL = np.dtype(
@@ -76,9 +98,12 @@ UNIT = np.dtype(
 )
 FIBRE = np.dtype(
     [("delay_ns", "f8"), ("begin", "i8"), ("end", "i8"), ("synapses", "i8"), ("bundle", "i8")]
+    + [("row", "i8")]
 )
 EVENT = np.dtype([("at", TIME), ("value", "f8"), ("fibre", "i4"), ("kind", "i4")])
 DUE = np.dtype([("at", TIME), ("unit", "i8")])
+PENDING = np.dtype([("at", "i8"), ("target", "i8")])
+TICK_S = 1e-9 / TICKS
 EMITTED = np.dtype([("at", TIME), ("area", "f8"), ("unit", "i8")])
 
 cdef enum:  # kinds of event, why a unit was touched, and what it awaits
@@ -114,6 +139,8 @@ TO_SECOND = _TO_SECOND
 cdef double _SHORTEST_INTERVAL_S = 1e-12
 #: A spike foreseen later than this (a century) is not foreseen.
 cdef double _HORIZON_S = 3e9
+#: From here on an instant has no tick.
+cdef int64_t _MOST_NS = <int64_t>1 << 55
 #: After so many instants it is seen whether someone wants to interrupt.
 cdef int64_t _MOST_INSTANTS = 100_000
 
@@ -343,16 +370,21 @@ cdef void deliver(Net* net, int64_t fibre, Time at, int32_t kind, double value) 
     cdef const Fibre* f = &net.fibre[fibre]
     cdef const Synapses* b = &net.bundle[f.bundle]
     cdef int64_t s, unit
-    cdef double weight
+    cdef double weight, share = 1.0
+    if b.edge != NULL:
+        share = before_arrival(b.edge, f.row, ticks(at))
     for s in range(f.begin, f.end):
         unit = b.first + b.target[s]
         weight = b.weight64[s * b.stride] if b.weight64 != NULL else b.weight32[s * b.stride]
+        weight *= share
         touch(net, unit, at, kind)
         receive(
             &net.unit[unit], &net.model[net.model_of[unit]], b.receptor, kind, weight, value
         )
     if kind == _DIRAC:
         net.synaptic_events += f.synapses
+    if b.edge != NULL:
+        net.weight_updates += after_arrival(b.edge, f.row, ticks(at))
 
 
 cdef void send(Net* net, int64_t fibre, Time at, int32_t kind, double value) noexcept nogil:
@@ -369,8 +401,10 @@ cdef void fire(Net* net, int64_t unit, Time at) noexcept nogil:
     """Reset, send the spike, and foresee what comes next."""
     cdef Unit* u = &net.unit[unit]
     cdef const Model* m = &net.model[net.model_of[unit]]
-    cdef int64_t fibre
+    cdef int64_t fibre, k
     net.spikes += 1
+    for k in range(net.heard_by[m.layer], net.heard_by[m.layer + 1]):
+        note_fired(&net.edge[net.hearer[k]], unit - net.layer_first[m.layer], ticks(at))
     for fibre in range(net.fibres_of[unit], net.fibres_of[unit + 1]):
         if net.fibre[fibre].delay_ns == 0.0:
             deliver(net, fibre, at, _DIRAC, net.spike_area)
@@ -526,12 +560,20 @@ class Bundle(NamedTuple):
     receptor: int
 
 
+class Plastic(NamedTuple):
+    """What changes about the synapses of a bundle. See the stub."""
+
+    bundle: int
+    layer: int
+    lag: int
+
+
 cdef class ExactEngine:
     """A network as arrays, its state, and `run`. See the stub for the contract."""
 
     def __init__(
         self, *, models, model_of, v, random, fibres_of, fibres, bundles, layer_first,
-        double spike_area
+        double spike_area, edges=()
     ):
         units = np.zeros(len(model_of), UNIT)
         units["v"], units["random"] = v, random
@@ -547,6 +589,7 @@ cdef class ExactEngine:
         self._check_units(models, model_of, layer_first)
         self._check_fibres(models["kind"][model_of], fibres_of, fibres, bundles)
         self._keep(bundles)
+        self._place_edges(edges)
         self._point(spike_area)
         self._complete_models()
         self._foresee_all()
@@ -590,7 +633,7 @@ cdef class ExactEngine:
         cdef const double[::1] weight64
         cdef const float[::1] weight32
         cdef int64_t n
-        self.kept = bundles
+        self.kept = list(bundles)
         self.net.bundle = <Synapses*>calloc(max(len(bundles), 1), sizeof(Synapses))
         if self.net.bundle == NULL:
             raise MemoryError("no memory for the bundles")
@@ -609,6 +652,25 @@ cdef class ExactEngine:
                 weight32 = weight
                 b.weight32 = &weight32[0]
 
+    cdef object _place_edges(self, edges):
+        cdef PlasticEdge* e
+        layers = np.array([edge.layer for edge in edges], np.int64)
+        self.heard_by = np.searchsorted(np.sort(layers), np.arange(len(self.layer_first) + 1))
+        self.hearers = np.append(np.argsort(layers, kind="stable"), 0)
+        self.net.edge = <PlasticEdge*>calloc(len(edges) + 1, sizeof(PlasticEdge))
+        if self.net.edge == NULL:
+            raise MemoryError("no memory for the edges that learn")
+        self.net.edges = len(edges)
+        for k, edge in enumerate(edges):
+            e = &self.net.edge[k]
+            e.lag = edge.lag
+            self.net.bundle[<int64_t>edge.bundle].edge = e
+
+    cdef PlasticEdge* _edge(self, int64_t k) except NULL:
+        if not 0 <= k < self.net.edges:
+            raise IndexError(f"there is no edge {k} that changes")
+        return &self.net.edge[k]
+
     cdef object _point(self, double spike_area):
         cdef Net* net = &self.net
         net.layers, net.units = self.layer_first.shape[0], self.units.shape[0]
@@ -616,6 +678,7 @@ cdef class ExactEngine:
         net.runaway = -1
         net.fibres_of = &self.fibres_of[0]
         net.fibre = &self.fibres[0]
+        net.heard_by, net.hearer = &self.heard_by[0], &self.hearers[0]
         net.model = &self.models[0]
         net.model_of = &self.model_of[0]
         net.unit = &self.units[0]
@@ -650,6 +713,11 @@ cdef class ExactEngine:
                 foresee(&self.net, unit, self.net.now, earliest(u, m), _CHECK)
 
     def __dealloc__(self):
+        cdef int64_t k
+        for k in range(self.net.edges):
+            tear_down(&self.net.edge[k].learner)
+            free(self.net.edge[k].pending)
+        free(self.net.edge)
         free(self.net.bundle)
         free(self.net.events.at)
         free(self.net.log.at)
@@ -692,6 +760,8 @@ cdef class ExactEngine:
         until.ns, until.frac = ns, frac
         if earlier(until, self.net.now) or not 0.0 <= frac < 1.0:
             raise ValueError("run goes forward only")
+        if self.net.edges and ns >= _MOST_NS:
+            raise ValueError(f"edges that learn or tire have no time from {_MOST_NS} ns on, 417 days")
         self.recorded[:] = recorded
         while not done:
             with nogil:
@@ -710,6 +780,10 @@ cdef class ExactEngine:
         return emitted
 
     cdef object _check_memory(self):
+        cdef int64_t k
+        for k in range(self.net.edges):
+            self.net.exhausted |= self.net.edge[k].learner.exhausted
+            self.net.edge[k].learner.exhausted = 0
         if self.net.exhausted:
             self.net.exhausted = 0
             raise MemoryError("no memory for spikes on their way; the run is incomplete")
@@ -731,7 +805,58 @@ cdef class ExactEngine:
             "synaptic_events": self.net.synaptic_events,
             "neuron_updates": self.net.neuron_updates,
             "spikes": self.net.spikes,
+            "weight_updates": self.net.weight_updates,
         }
+
+    def learn(self, int64_t k, edge):
+        set_up(&self._edge(k).learner, edge)
+        self.kept.append(edge)
+
+    def transmit(self, int64_t k, release):
+        point_at(&self._edge(k).transmitter, release)
+        self.kept.append(release)
+
+    def set_learning(self, int64_t k, bint on):
+        cdef PlasticEdge* e = self._edge(k)
+        note_pending(e, ticks(self.net.now))
+        if on:
+            begin(&e.learner, ticks(self.net.now))
+        else:
+            end(&e.learner, ticks(self.net.now))
+
+    def settle(self, int64_t k):
+        cdef PlasticEdge* e = self._edge(k)
+        cdef int64_t now = ticks(self.net.now)
+        note_pending(e, now)
+        if e.learner.active:
+            with nogil:
+                settle_all(&e.learner)
+        skip_to(&e.learner, now)
+
+    def finish(self, int64_t k):
+        finish_all(&self._edge(k).learner, ticks(self.net.now))
+
+    def resume(self, int64_t k, bint active):
+        cdef Learner* l = &self._edge(k).learner
+        l.active = active
+        resume(l, ticks(self.net.now))
+
+    def pending(self, int64_t k):
+        cdef const PlasticEdge* e = self._edge(k)
+        cdef int64_t n
+        found = np.empty(e.count, PENDING)
+        cdef Pending[::1] out = found
+        for n in range(e.count):
+            out[n] = e.pending[(e.first + n) & (e.room - 1)]
+        return found
+
+    def set_pending(self, int64_t k, const Pending[::1] pending):
+        cdef PlasticEdge* e = self._edge(k)
+        cdef int64_t n
+        e.first = e.count = 0
+        for n in range(pending.shape[0]):
+            if not push_pending(e, pending[n].target, pending[n].at):
+                raise MemoryError("no memory to restore the state")
 
     def state(self):
         events = np.empty(self.net.events.count, EVENT)
@@ -740,8 +865,8 @@ cdef class ExactEngine:
         now["ns"], now["frac"] = self.net.now.ns, self.net.now.frac
         return {
             "units": np.array(self.units),
-            "events": events,
-            "due": np.array(self.due[: self.net.due_count]),
+            "events": in_order(events, "fibre", "kind", "value"),
+            "due": in_order(np.array(self.due[: self.net.due_count]), "unit"),
             "now": now,
             "work": np.array(list(self.counters().values()), np.int64),
         }
@@ -763,14 +888,19 @@ cdef class ExactEngine:
         copy_in(self.net.events.at, np.ascontiguousarray(events), events.nbytes)
         self.net.events.count = events.size
         self.net.now.ns, self.net.now.frac = state["now"]["ns"], state["now"]["frac"]
-        self.net.synaptic_events, self.net.neuron_updates, self.net.spikes = state["work"]
+        (
+            self.net.synaptic_events,
+            self.net.neuron_updates,
+            self.net.spikes,
+            self.net.weight_updates,
+        ) = state["work"]
 
     def _check_state(self, units, events, due, now, work):
         """Refuse a state of another network, before anything is changed."""
         dtypes = [array.dtype for array in (units, events, due, now)]
         if dtypes != [UNIT, EVENT, DUE, TIME] or units.shape != (self.net.units,):
             raise ValueError("the state is of another network")
-        if work.shape != (3,) or now.shape != () or due.ndim != 1 or events.ndim != 1:
+        if work.shape != (4,) or now.shape != () or due.ndim != 1 or events.ndim != 1:
             raise ValueError("the state is damaged: an array has the wrong shape")
         fibre = events["fibre"]
         if fibre.size and not 0 <= fibre.min() <= fibre.max() < self.fibres.shape[0]:
@@ -778,6 +908,19 @@ cdef class ExactEngine:
         awaiting = np.flatnonzero(units["awaited"])
         if not np.array_equal(np.sort(due["unit"]), awaiting):
             raise ValueError("the state is damaged: what is due does not match the units")
+
+
+def tick_of(now):
+    """The tick of an instant of dtype TIME. See the stub."""
+    cdef Time at
+    at.ns, at.frac = now["ns"], now["frac"]
+    return ticks(at)
+
+
+def in_order(array, *then):
+    """By time, `then` by other fields: one of many ways to lie as a heap, the same for all."""
+    keys = [array["at"]["ns"], array["at"]["frac"], *(array[name] for name in then)]
+    return array[np.lexsort(keys[::-1])]
 
 
 cdef void copy_out(array, const void* source, size_t size):

@@ -90,7 +90,7 @@ INLINE void restricted_raise(
 INLINE void restricted_lower(
     const Learner *l, Synapse *s, const Source *pre, const Target *post, Moment from)
 {
-    if (pre->fired >= 0 && post->last >= pre->fired)
+    if (post->last >= pre->fired)
         pair_lower(l, s, pre, post, from);
 }
 

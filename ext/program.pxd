@@ -10,6 +10,7 @@ layer takes up and clears, or the synaptic variables themselves. These two kinds
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
 
 from reflexarc.ext.learner cimport Learner
+from reflexarc.ext.transmitter cimport Transmitter
 
 cdef extern from "crew.h":
     enum:
@@ -40,6 +41,7 @@ cdef enum Kind:
     GENERATE      # spikes of a layer of generators
     SETTLE        # bring rows of a matrix that learns up to date before it multiplies
     LEARN         # note for an edge that learns who fired
+    RELEASE       # what an edge with short-term plasticity delivers of the spikes that arrive now
     TUNE          # move the thresholds of a layer
     SCALING       # scale the synapses of the sources whose turn it is
     REWIRE        # replace weak ones
@@ -101,6 +103,7 @@ cdef struct Op:
     int64_t ring       # number of a source's ring
     int64_t lag        # how many steps ago
     int64_t synapses   # number of the projection, or of what learns
+    int64_t release    # number of the edge with short-term plasticity
     int64_t tuned      # parameters of a layer that change, in values, instead of params
 
 # A projection. Rows lie by source; a row ascends by target.
@@ -168,6 +171,7 @@ cdef struct Arrays:
     int64_t *held_counts     # [layer][thread]
     Synapses *synapses
     Ring *rings
+    Transmitter *transmitters
     Learner *learners        # by projection, its `kernel` NULL where it does not learn; then by matrix
     Bench bench
 

@@ -17,6 +17,7 @@ from reflexarc.ext.learner cimport (
 )
 from reflexarc.ext.populations cimport bound_of
 from reflexarc.ext.program cimport Arrays, Machine, Op, Ring, Synapses
+from reflexarc.ext.transmitter cimport Transmitter, release
 
 cdef extern from "synapses.h":
     void prefetch(const void *place) noexcept nogil
@@ -50,6 +51,24 @@ cdef void record(const Op *op, const Arrays *a, int64_t step) noexcept nogil:
             ring.value[slot * ring.capacity + k] = <float>a.values[op.x + events[k]]
 
 
+cdef void release_all(Machine *m, const Op *op) noexcept nogil:
+    """Find what is delivered of each spike that arrives now: before a projection or a product."""
+    cdef Transmitter *t = &m.arrays.transmitters[op.release]
+    cdef const double *x = m.arrays.values + op.x
+    cdef const int32_t *index
+    cdef const Ring *ring
+    cdef int64_t k, slot
+    if op.ring < 0:
+        index = m.arrays.events + m.arrays.starts[op.x_list]
+        for k in range(m.arrays.counts[op.x_list]):
+            m.arrays.values[op.y + index[k]] = x[index[k]] * release(t, index[k], m.step)
+    elif op.lag <= m.step:
+        ring = &m.arrays.rings[op.ring]
+        slot = (m.step - op.lag) % ring.depth
+        for k in range(ring.counts[slot]):
+            release(t, ring.index[slot * ring.capacity + k], m.step)
+
+
 cdef void project(Machine *m, const Op *op, int64_t thread) noexcept nogil:
     """Deliver what was sent `lag` steps ago onto this thread's targets."""
     cdef const Synapses *s = &m.arrays.synapses[op.synapses]
@@ -59,13 +78,16 @@ cdef void project(Machine *m, const Op *op, int64_t thread) noexcept nogil:
     cdef const int64_t *first = s.first + thread * s.sources
     cdef const int64_t *last = first + s.next
     cdef float *arrived = m.arrays.arrived + op.arrived
-    cdef float value = 1.0
+    cdef float value = 1.0, sent
     cdef Learner *learner = &m.arrays.learners[op.synapses]
+    cdef const double *share = NULL
     cdef bint learns = learner.active
     if learns:
         settle_due(learner, first, last, m.step)
     if op.lag > m.step:
         return
+    if op.release >= 0:
+        share = m.arrays.transmitters[op.release].share
     slot = (m.step - op.lag) % ring.depth
     index = ring.index + slot * ring.capacity
     count = ring.counts[slot]
@@ -79,13 +101,14 @@ cdef void project(Machine *m, const Op *op, int64_t thread) noexcept nogil:
             fetch_row(s, learner, first[index[k + 2]], last[index[k + 2]])
         if ring.value != NULL:
             value = ring.value[slot * ring.capacity + k]
+        sent = value if share == NULL else <float>(value * share[j])
         begin, end = first[j], last[j]
         if learns and learner.kernel.arrive != NULL:
-            learner.kernel.arrive(learner, Row(j, begin, end), m.step, value, arrived)
+            learner.kernel.arrive(learner, Row(j, begin, end), m.step, sent, arrived)
         elif learner.kernel != NULL:
-            carry(learner, Row(j, begin, end), value, arrived)
+            carry(learner, Row(j, begin, end), sent, arrived)
         else:
-            deliver(s, arrived, begin, end - begin, value)
+            deliver(s, arrived, begin, end - begin, sent)
         delivered += s.rows[j + 1] - s.rows[j]
     if thread == 0:
         m.counters.synaptic_events += delivered

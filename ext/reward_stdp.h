@@ -13,7 +13,8 @@
 
 #include "pair_stdp.h"
 
-/* Decays: 0 tau_plus, 1 tau_minus, 2 the eligibility's. A_PLUS and A_MINUS come first. */
+/* Decays: 0 tau_plus, 1 tau_minus, 2 the eligibility's, 3 tau_plus as seen by an eligibility, which
+ * decays too. A_PLUS and A_MINUS come first. */
 enum { BASELINE = 2, EPOCH_BITS, EPOCH_KEPT };
 /* Shared: the integral at a tick, and the level from that tick on; totals of epochs. */
 enum { REWARD_AT, REWARD_SUM, REWARD_LEVEL, REWARD_TOTALS };
@@ -74,13 +75,16 @@ static void reward_step(Learner *l, int64_t now)
     l->shared[REWARD_LEVEL] *= exp(-l->modulator_rate);
 }
 
+/* Second: what scales a difference of marks, 0 if the past is forgotten; third: what is left of an
+ * eligibility by now; fourth: whether an epoch has begun since the latest arrival. */
 INLINE void reward_begin(const Learner *l, Source *pre)
 {
-    const int64_t into = pre->fired - epoch_start(l, epoch_of(l, pre->fired));
+    const int64_t epoch = epoch_of(l, pre->fired), into = pre->fired - epoch_start(l, epoch);
     pre->trace = l->of_source[pre->source];
     pre->mark = l->of_source[l->sources + pre->source];
-    pre->second = exp(l->decay[2].rate * (double)into);
     pre->third = decayed(&l->decay[2], pre->now - pre->fired);
+    pre->second = pre->third > 0.0 ? exp(l->decay[2].rate * (double)into) : 0.0;
+    pre->fourth = pre->third > 0.0 && epoch < epoch_of(l, (int64_t)l->shared[REWARD_AT]);
 }
 
 /* Between marks of two epochs: to the end of the one, through those between, into the other. */
@@ -101,24 +105,18 @@ static __attribute__((noinline)) double reward_across(
 INLINE void reward_drift(
     const Learner *l, Synapse *s, const Source *pre, Moment from, Moment to)
 {
-    const int64_t epoch = epoch_of(l, pre->fired);
-    if (s->state[0] == 0.0 || pre->third == 0.0)
-        return;
-    if (epoch_of(l, from.at) == epoch && epoch_of(l, to.at) == epoch)
-        s->w += s->state[0] * pre->second * (to.mark - from.mark);
-    else
-        s->w += s->state[0] * reward_across(l, pre, from, to);
-    s->w = bounded(l, s->w);
+    const double taught = pre->fourth == 0.0 ? pre->second * (to.mark - from.mark)
+        : reward_across(l, pre, from, to);
+    s->w = bounded(l, s->w + s->state[0] * taught);
 }
 
 INLINE void reward_raise(
     const Learner *l, Synapse *s, const Source *pre, Moment from, Moment at, int first)
 {
-    const int64_t ago = at.at - pre->fired;
     (void)first;
     reward_drift(l, s, pre, from, at);
-    s->state[0] += l->parameter[A_PLUS] * pre->trace * decayed(&l->decay[0], ago)
-        / decayed(&l->decay[2], ago);
+    s->state[0] += l->parameter[A_PLUS] * pre->trace
+        * decayed(&l->decay[3], at.at - pre->fired);
 }
 
 INLINE void reward_lower(

@@ -22,7 +22,7 @@
 /* With nothing to replay where the past is too long ago. */
 INLINE Source source_of(const Learner *l, int64_t j, int64_t now)
 {
-    Source pre = {j, l->fired[j], l->since[j], now, 0.0, 0.0, 0.0, 0.0};
+    Source pre = {j, l->fired[j], l->since[j], now, 0.0, 0.0, 0.0, 0.0, 0.0};
     if (pre.fired < 0 || pre.since >= pre.fired + l->window || now >= pre.fired + l->window)
         pre.since = INT64_MAX;
     return pre;

@@ -63,13 +63,13 @@ typedef struct {
     int64_t target;
 } Synapse;
 
-/* The source of a row while it is looked at; the rule's `begin` fills the last four. */
+/* The source of a row while it is looked at; the rule's `begin` fills the last five. */
 typedef struct {
     int64_t source;
     int64_t fired; /* tick of its latest arrival before this one, or before all time */
     int64_t since; /* spikes of targets after this tick are still to be replayed */
     int64_t now;
-    double trace, second, third, mark;
+    double trace, second, third, fourth, mark;
 } Source;
 
 /* A source, and when it last sent. */

@@ -54,6 +54,13 @@ class Program(ABC):
     #: Whether plastic weights change. Frozen weights still deliver.
     learning: bool = True
 
+    def freeze(self, edge: str, frozen: bool = True) -> None:
+        """Hold the weights of one edge, or let it learn again.
+
+        Raises ValueError: it has no rule that changes weights.
+        """
+        raise ValueError(f"edge '{edge}' has no rule of its weights; there are: none")
+
     @abstractmethod
     def step(self, until_ns: int, inputs: PortValues) -> dict[str, Array]:
         """Advance to `until_ns` under `inputs`; see the module's contract.

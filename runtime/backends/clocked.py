@@ -25,6 +25,7 @@ from reflexarc.runtime.backends.base import (
 from reflexarc.runtime.backends.learner import Edge, Learner, Synapses
 from reflexarc.runtime.backends.lowered import Learning, Ring
 from reflexarc.runtime.backends.lowering import lower
+from reflexarc.runtime.backends.release import Release
 from reflexarc.runtime.batch import SPIKE, Array
 from reflexarc.runtime.dialect import DIALECTS, Dialect, named
 from reflexarc.runtime.drive import Run, Spikes
@@ -33,10 +34,12 @@ from reflexarc.runtime.network import (
     OWN_PARAMETERS,
     FloatArray,
     Linear,
+    Modulator,
     Network,
     Neurons,
     Projection,
 )
+from reflexarc.runtime.nirgraph import input_size
 from reflexarc.runtime.nirnode import TYPES
 from reflexarc.runtime.plasticity import KernelRule, own_rules
 
@@ -155,6 +158,11 @@ class ClockedProgram(Program):
             for name, found in lowered.learning.items()
             if isinstance(found.rule, KernelRule)
         }
+        self._releases = {
+            name: Release(rule, input_size(network.nodes[name]), dt_s)
+            for name, rule in lowered.releases.items()
+        }
+        self._engine.transmit(list(self._releases.values()))
         self._apply_learning()
 
     def _edge(self, name: str, found: Learning, rule: KernelRule) -> Edge:
@@ -179,7 +187,7 @@ class ClockedProgram(Program):
             self.dt_s,
             tabled=True,
             modulator=None if modulator is None else self._values[self._signals[modulator].range],
-            modulator_tau_s=getattr(self._network.nodes.get(modulator or ""), "tau_s", None),
+            modulator_tau_s=self._tau_of(modulator),
             voltage=self._values[self._voltages[layer.name]],
             input=self._values[self._fed[name].range] if rule.takes_values else None,
             readout=None if rule.readout_name is None else self._readout(rule.readout_name),
@@ -211,6 +219,11 @@ class ClockedProgram(Program):
         jumps = layer.kind == "DeltaLIF" and isinstance(self._network.nodes[edge], Projection)
         return {**views, "gain": np.ones(layer.size)} if jumps and views else views
 
+    def _tau_of(self, modulator: str | None) -> float | None:
+        """With what the level of a node decays within a step; None: not at all."""
+        node = None if modulator is None else self._network.nodes[modulator]
+        return node.tau_s if isinstance(node, Modulator) else None
+
     def _port_table(self) -> Array:
         signals = [self._ports[name] for name in self._inputs]
         rows = [(signal.at, signal.list_id, signal.size, 0, 0, 0) for signal in signals]
@@ -234,7 +247,9 @@ class ClockedProgram(Program):
         """
         if edge not in self._numbers:
             known = ", ".join(self._numbers) or "none"
-            raise ValueError(f"edge '{edge}' has no rule; those that learn are: {known}")
+            raise ValueError(
+                f"edge '{edge}' has no rule of its weights; those that learn are: {known}"
+            )
         (self._frozen.add if frozen else self._frozen.discard)(edge)
         self._apply_learning()
 
@@ -433,8 +448,9 @@ class ClockedProgram(Program):
             **self._remembered(),
             **{
                 f"{name}/{part}": values
-                for name, learner in self._learners.items()
-                for part, values in learner.state().items()
+                for edges in (self._learners, self._releases)
+                for name, edge in edges.items()
+                for part, values in edge.state().items()
             },
         }
 
@@ -481,11 +497,17 @@ class ClockedProgram(Program):
             name: {part: state[f"{name}/{part}"] for part in learner.state()}
             for name, learner in self._learners.items()
         }
+        released = {
+            name: {part: state[f"{name}/{part}"] for part in release.state()}
+            for name, release in self._releases.items()
+        }
         step = int(state["step"][0])
         self._check_lists(state, step)
         self._check_remembered(state)
         for name, learner in self._learners.items():
             learner.check(learnt[name], step)
+        for name, release in self._releases.items():
+            release.check(released[name], step)
         self._engine.step = step
         self._values[:] = state["values"]
         self._arrived[:] = state["arrived"]
@@ -494,6 +516,8 @@ class ClockedProgram(Program):
         self._remember(state)
         self._engine.refresh()
         self._restore_learning(state["learning"], learnt)
+        for name, release in self._releases.items():
+            release.restore(released[name])
 
     def _restore_learning(self, on: Array, learnt: Mapping[str, State]) -> None:
         self._learning, frozen = bool(on[0]), ~on[1:]
@@ -513,10 +537,11 @@ class ClockedProgram(Program):
             for name, node in self._network.nodes.items()
             for part in ("rows", "targets", "weight", "delay_s")
             if isinstance(getattr(node, part, None), np.ndarray)
-            and not (part == "weight" and name in self._network.plasticity)
+            and not (part == "weight" and name in self._numbers)
         ]
         for learner in self._learners.values():
             fixed += [learner.edge.parameter, learner.edge.limits]
+        fixed += [release.limits for release in self._releases.values()]
         clock = np.array([self.dt_ns, self._network.seed % 2**64], np.uint64)
         return _digest(*self._tables, *fixed, clock)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -32,6 +33,7 @@ from reflexarc.runtime.network import (
     Output,
     Projection,
 )
+from reflexarc.runtime.plasticity import PairStdp, Rule, ShortTerm
 
 #: Length of a step of these tests, and of the clock step asked for.
 TICK_NS = 1_000_000
@@ -271,6 +273,98 @@ class BackendContract(ABC):
         assert "source" in message
         assert "\n" not in message
 
+    # Edges that learn, of backends whose capabilities name these rules.
+
+    def make_learner(self, *rules: Rule, projection: bool = False) -> Program:
+        """A program of `three_neurons`, whose edge `weights` has `rules`."""
+        network = projected() if projection else three_neurons()
+        network = replace(network, plasticity={"weights": rules})
+        return self.make_backend().compile(network, dt_s=TICK_NS * 1e-9)
+
+    def learners(self, *rules: Rule) -> list[Callable[[], Program]]:
+        """Makers of programs: a matrix, and a projection where there are any, with `rules`."""
+        known = self.make_backend().capabilities()
+        if not {rule.rule for rule in rules} <= known.rules:
+            return []
+        places = (False, True) if {"Projection", "DeltaLIF"} <= known.nodes else (False,)
+        return [partial(self.make_learner, *rules, projection=place) for place in places]
+
+    def test_an_edge_learns_within_its_bounds(self) -> None:
+        """Weights change, and the changes are counted; reading them on the way changes no bit."""
+        for make in self.learners(PAIR):
+            program, read = make(), make()
+            first = program.weights("weights")
+            outputs(program, 0, 20)
+            for tick in range(20):
+                outputs(read, tick, tick + 1)
+                assert read.weights("weights").shape == first.shape
+            learnt = program.weights("weights")
+            assert not same(learnt, first)
+            assert np.all((learnt >= PAIR.w_min) & (learnt <= PAIR.w_max))
+            assert program.counters().weight_updates > 0
+            assert same(read.weights("weights"), learnt)
+            assert same_state(read.state(), program.state())
+
+    def test_an_edge_can_be_held(self) -> None:
+        """By `learning` with all others, by `freeze` alone; it delivers, and learns again later."""
+        for make in self.learners(PAIR):
+            for hold in (_hold_all, _hold_one):
+                program = make()
+                outputs(program, 0, 10)
+                hold(program, True)
+                held = program.weights("weights")
+                assert sum(spikes.size for spikes in outputs(program, 10, 20)) > 0
+                assert same(program.weights("weights"), held)
+                hold(program, False)
+                assert same(program.weights("weights"), held)
+                outputs(program, 20, 30)
+                assert not same(program.weights("weights"), held)
+            assert refusal(lambda: make().freeze("nowhere"), ValueError)  # noqa: B023
+
+    def test_what_was_learnt_is_part_of_the_state(self) -> None:
+        """Going on after `restore`, also while held, equals never having stopped."""
+        for rules in ((PAIR,), (DEPRESSING,), (PAIR, DEPRESSING)):
+            for make in self.learners(*rules):
+                program = make()
+                outputs(program, 0, 7)
+                state = program.state()
+                expected = outputs(program, 7, 20)
+                weights, end = program.weights("weights"), program.state()
+                for other in (program, make()):
+                    other.restore(state)
+                    assert same(outputs(other, 7, 20), expected)
+                    assert same(other.weights("weights"), weights)
+                    assert same_state(other.state(), end)
+                if PAIR in rules:
+                    program.freeze("weights")
+                    held = make()
+                    held.restore(program.state())
+                    assert same(outputs(held, 20, 30), outputs(program, 20, 30))
+                    assert same(held.weights("weights"), weights)
+
+    def test_short_term_plasticity_delivers_a_share(self) -> None:
+        """Two spikes that follow each other closely deliver less than two; no weight changes."""
+        fresh = ShortTerm(u=1.0, tau_recovery_s=1e-9)  # recovers before the next
+        for make, make_plain in zip(self.learners(DEPRESSING), self.learners(fresh), strict=True):
+            program, plain = make(), make_plain()
+            first = program.weights("weights")
+            left = outputs(program, 0, 20)
+            assert sum(map(len, left)) < sum(map(len, outputs(plain, 0, 20)))
+            assert same(program.weights("weights"), first)
+
+
+#: Rules that these tests give to an edge.
+PAIR = PairStdp(a_plus=0.05, a_minus=0.04, w_max=2.0)
+DEPRESSING = ShortTerm(u=0.5, tau_recovery_s=0.2)
+
+
+def _hold_all(program: Program, held: bool) -> None:
+    program.learning = not held
+
+
+def _hold_one(program: Program, held: bool) -> None:
+    program.freeze("weights", held)
+
 
 class Strange(Node):
     """A node that no backend knows."""
@@ -285,6 +379,22 @@ def three_neurons(neurons: int = 3) -> Network:
     """Input (2) -> weights -> lif -> output; a spike is worth 0.4 times its weight or so."""
     weights = Linear(name="weights", shape=(neurons,), weight=three_weights(neurons))
     return chain(Input(name="input", shape=(2,)), weights, layer("lif", neurons, "LIF", **_LIF))
+
+
+def projected() -> Network:
+    """`three_neurons` with a projection and neurons that jump."""
+    weights = Projection(
+        name="weights",
+        shape=(3,),
+        sources=2,
+        rows=np.array([0, 3, 6]),
+        targets=np.array([0, 1, 2, 0, 1, 2], np.int32),
+        weight=np.array([0.2, 0.4, 0.6, 0.3, 0.5, 0.7], np.float32),
+        delay_s=1e-9 * TICK_NS,
+    )
+    own = {"refractory": 0.0, "i_offset": 0.0}
+    cells = layer("lif", 3, "DeltaLIF", **_LIF, **own)
+    return chain(Input(name="input", shape=(2,)), weights, cells)
 
 
 def wired(

@@ -10,6 +10,9 @@ What lies between two layers (any chain of Linear, Affine, Scale, convolution, p
 Delay) is multiplied out when the network is compiled, and kept as rows compressed by source; a
 Projection is used as it lies.
 
+An edge that learns is brought up to date when a spike of its source arrives: a silent synapse costs
+nothing; time is in ticks there (docs/decisions/0013-ticks-of-learning.md).
+
 What NIR leaves open, as decided here:
 
 * Currents, the bias of an Affine among them, begin at time 0 and pass a Delay like spikes do.
@@ -19,6 +22,7 @@ What NIR leaves open, as decided here:
   and its raised threshold go on, and it may fire at the very end.
 * A spike through a Projection onto another receptor than `input` adds its weight, whatever its
   area; such a Projection carries no current.
+* Edges that learn or tire carry spikes and no current.
 * A Regular generator fires at `phase` and every `period` after it.
 * `v_reset` must be below `v_threshold`: such a neuron would fire without end at one instant.
 """
@@ -45,12 +49,15 @@ from reflexarc.runtime.backends.instant import (
     nanoseconds,
     seconds_since,
 )
+from reflexarc.runtime.backends.learner import Learner
+from reflexarc.runtime.backends.release import Release
 from reflexarc.runtime.backends.wiring import KINDS, build_engine
 from reflexarc.runtime.batch import SPIKE, Array
 from reflexarc.runtime.drive import Drive, Run, Spikes, StepCurrent
 from reflexarc.runtime.errors import ConfigError, ReflexarcError
 from reflexarc.runtime.network import FloatArray, Linear, Network, Output, Projection
 from reflexarc.runtime.nirnode import TYPES
+from reflexarc.runtime.plasticity import own_rules
 
 
 class ExactBackend(Backend):
@@ -63,7 +70,7 @@ class ExactBackend(Backend):
         return Capabilities(
             mode="exact",
             nodes=frozenset({*TYPES, "Projection", "Modulator", *KINDS}) - {"Threshold"},
-            rules=frozenset(),
+            rules=frozenset(name for name, rule in own_rules().items() if not rule.clocked_only),
             dialects=frozenset(),
             graded=False,
         )
@@ -89,6 +96,44 @@ class ExactProgram(Program):
         self._spiking = frozenset(
             port.name for port in self._ports if network.is_spiking(port.name)
         )
+        self._learning = True
+        self._numbers = {name: k for k, name in enumerate(self._wiring.plastic)}
+        self._learners: dict[str, Learner] = {}
+        self._releases: dict[str, Release] = {}
+        for name, plastic in self._wiring.plastic.items():
+            if plastic.edge is not None:
+                self._learners[name] = Learner(self._engine, self._numbers[name], plastic.edge)
+            if plastic.release is not None:
+                self._releases[name] = plastic.release
+                self._engine.transmit(self._numbers[name], plastic.release)
+        self._frozen = {name for name, edge in self._wiring.plastic.items() if edge.frozen}
+        self._apply_learning()
+
+    @property
+    def learning(self) -> bool:
+        """Whether plastic weights change."""
+        return self._learning
+
+    @learning.setter
+    def learning(self, on: bool) -> None:
+        self._learning = on
+        self._apply_learning()
+
+    def freeze(self, edge: str, frozen: bool = True) -> None:
+        """Hold the weights of one edge, or let it learn again.
+
+        Raises:
+            ValueError: it has no rule of its weights.
+        """
+        if edge not in self._learners:
+            known = ", ".join(self._learners) or "none"
+            raise ValueError(f"edge '{edge}' has no rule of its weights; there are: {known}")
+        (self._frozen.add if frozen else self._frozen.discard)(edge)
+        self._apply_learning()
+
+    def _apply_learning(self) -> None:
+        for name, learner in self._learners.items():
+            learner.set_learning(self._learning and name not in self._frozen)
 
     def step(self, until_ns: int, inputs: PortValues) -> dict[str, Array]:
         """Advance to `until_ns`; see `reflexarc.runtime.backends.base`.
@@ -161,23 +206,77 @@ class ExactProgram(Program):
     def state(self) -> State:
         """A copy of everything that decides the future."""
         levels = {f"level/{name}": level.copy() for name, level in self._levels.items()}
-        return {**self._engine.state(), **levels}
+        edges = {
+            f"{name}/{part}": values
+            for name in self._numbers
+            for part, values in self._edge_state(name).items()
+        }
+        on = [self._learning, *(name not in self._frozen for name in self._learners)]
+        learning = {"learning": np.array(on)} if self._learners else {}
+        return {**self._engine.state(), **levels, **edges, **learning}
+
+    def _edge_state(self, name: str) -> State:
+        """What has been learnt and used up of an edge, and what is on its way to it."""
+        state: State = {}
+        if name in self._learners:
+            state |= self._learners[name].state()
+            state["pending"] = self._engine.pending(self._numbers[name])
+        if name in self._releases:
+            state |= self._releases[name].state()
+        return state
 
     def restore(self, state: State) -> None:
         """Go back to `state`. Raises ValueError if it is not of this network."""
-        missing = [name for name in self.state() if name not in state]
+        mine = self.state()
+        missing = [name for name in mine if name not in state]
         if missing:
             raise ValueError(f"state: '{missing[0]}' is missing; it is of another network")
+        self._check_edges(mine, state)
         levels = {name: np.array(state[f"level/{name}"]) for name in self._levels}
         for name, level in levels.items():
             if level.shape != self._levels[name].shape:
                 raise ValueError(f"state: 'level/{name}' is of another network")
         self._engine.restore(state)
         self._levels = levels
+        self._restore_edges(state)
+
+    def _check_edges(self, mine: State, state: State) -> None:
+        """Refuse what cannot be of these edges, before anything is changed."""
+        for key in mine:
+            other, varying = state[key], key.endswith("/pending")
+            own = "/" in key and key.split("/")[0] in self._numbers
+            if own and (
+                other.dtype != mine[key].dtype or other.shape[varying:] != mine[key].shape[varying:]
+            ):
+                raise ValueError(f"state: '{key}' is of another network")
+        end = exact.tick_of(state["now"]) + 1
+        for name, learner in self._learners.items():
+            learner.check(_part(state, name), end)
+            _check_pending(state[f"{name}/pending"], learner.edge.targets)
+        for name, release in self._releases.items():
+            release.check(_part(state, name), end)
+
+    def _restore_edges(self, state: State) -> None:
+        on = state.get("learning", np.ones(1, bool))
+        self._learning = bool(on[0])
+        self._frozen = {
+            name for name, learns in zip(self._learners, on[1:], strict=True) if not learns
+        }
+        for name, learner in self._learners.items():
+            learner.restore(_part(state, name), self._learning and name not in self._frozen)
+            self._engine.set_pending(self._numbers[name], state[f"{name}/pending"])
+        for name, release in self._releases.items():
+            release.restore(_part(state, name))
 
     def weights(self, edge: str) -> FloatArray:
-        """A copy of the weights of `edge`; see `Program`."""
+        """A copy of the weights of `edge` as they are now; see `Program`."""
         node = self._network.nodes.get(edge)
+        if edge in self._learners:
+            learnt = self._learners[edge].weights()
+            if not isinstance(node, Linear):
+                return learnt
+            outputs, inputs = node.weight.shape
+            return learnt.reshape(inputs, outputs).T.copy()
         if isinstance(node, Projection):
             return np.array(np.broadcast_to(node.weight, node.targets.shape), np.float64)
         if not isinstance(node, Linear):
@@ -339,3 +438,18 @@ class ExactProgram(Program):
             f"input '{name}': a current cannot reach {self._wiring.no_current[name]} in exact "
             f"mode; give spikes, or use the clocked backend"
         )
+
+
+def _part(state: State, name: str) -> State:
+    """The parts of a state that belong to an edge."""
+    return {
+        key.removeprefix(f"{name}/"): values
+        for key, values in state.items()
+        if key.startswith(f"{name}/")
+    }
+
+
+def _check_pending(pending: Array, targets: int) -> None:
+    target, at = pending["target"], pending["at"]
+    if np.any((target < 0) | (target >= targets)) or np.any(np.diff(at) < 0) or np.any(at < 0):
+        raise ValueError("the state is damaged: a spike of no target, or out of order")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
-from reflexarc.ext.clocked import ClockedEngine
 from reflexarc.ext.learner import FINE, MOMENT, TARGET, is_finished, numbers
 from reflexarc.runtime.backends.base import State
 from reflexarc.runtime.batch import Array
@@ -79,7 +78,7 @@ class Edge:
             self.w_min = max(self.w_min, 0.0)
         self.sign = -1.0 if rule.sign == "negative" else 1.0
         self.window = ceil(rule.window_s / tick_s)
-        self.decays = [_decay(tau_s, tick_s, tabled) for tau_s in rule.decays_s]
+        self.decays = [_decay(tau_s, rule.window_s, tick_s, tabled) for tau_s in rule.decays_s]
         self.rows, self.index = synapses.rows, synapses.index
         self.rewired = synapses.rewired
         self.sources, self.targets, self.synapses = sources, targets, int(synapses.rows[-1])
@@ -118,10 +117,29 @@ class Edge:
         return {**parts, "index": self.index} if self.rewired and self.index is not None else parts
 
 
+class LearningEngine(Protocol):
+    """An engine, as far as its edges that learn go; see the stubs of `reflexarc.ext`."""
+
+    def learn(self, k: int, edge: Edge) -> None:
+        """Let edge k learn."""
+
+    def set_learning(self, k: int, on: bool) -> None:
+        """Let edge k learn, or leave its weights as they are."""
+
+    def settle(self, k: int) -> None:
+        """Replay for edge k what its targets have done."""
+
+    def finish(self, k: int) -> None:
+        """After `settle`: what time alone has done since."""
+
+    def resume(self, k: int, active: bool) -> None:
+        """Go on from the arrays of edge k."""
+
+
 class Learner:
     """Edge `number` of an engine: what it has learnt and what it needs to go on."""
 
-    def __init__(self, engine: ClockedEngine, number: int, edge: Edge) -> None:
+    def __init__(self, engine: LearningEngine, number: int, edge: Edge) -> None:
         self._engine, self._number, self.edge = engine, number, edge
         self._active = True
         engine.learn(number, edge)
@@ -182,10 +200,10 @@ class Learner:
 
 
 def _decay(
-    tau_s: float, tick_s: float, tabled: bool
+    tau_s: float, window_s: float, tick_s: float, tabled: bool
 ) -> tuple[int, float, Array | None, Array | None]:
     """Window in ticks, rate by tick, coarse and fine table; see ext/rule.h."""
-    window, rate = ceil(WINDOW_TAUS * tau_s / tick_s), tick_s / tau_s
+    window, rate = ceil(min(WINDOW_TAUS * tau_s, window_s) / tick_s), tick_s / tau_s
     if not tabled:
         return window, rate, None, None
     coarse = np.exp(-rate * FINE * np.arange(window // FINE + 1))

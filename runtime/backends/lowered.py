@@ -11,7 +11,7 @@ from reflexarc.ext.program import KINDS, OP
 from reflexarc.runtime.backends.projections import Wire
 from reflexarc.runtime.batch import Array
 from reflexarc.runtime.network import FloatArray, Neurons
-from reflexarc.runtime.plasticity import Rule, Upkeep
+from reflexarc.runtime.plasticity import Rule, ShortTerm, Upkeep
 
 #: Elements behind each array, as many as MOST_ROWS of ext/neurons.h.
 _PADDING = 16
@@ -106,6 +106,7 @@ class Lowered:
     behind: set[str] = field(default_factory=set)
     #: By layer, what rules see of it: places in `values`, and constants.
     views: dict[str, dict[str, slice | FloatArray]] = field(default_factory=dict)
+    releases: dict[str, ShortTerm] = field(default_factory=dict)
 
     def emit(self, kind: str, **fields: int) -> None:
         """Append an operation; a field not given is absent."""
@@ -118,6 +119,17 @@ class Lowered:
             for name, value in op.items():
                 row[name] = value
         return table
+
+    def release(self, name: str, **fields: int) -> int:
+        """Append what finds the share of a spike that edge `name` delivers; returns its number.
+
+        -1, and nothing is appended, where the edge has no short-term plasticity.
+        """
+        if name not in self.releases:
+            return -1
+        number = list(self.releases).index(name)
+        self.emit("release", release=number, **fields)
+        return number
 
     def new_list(self, size: int) -> int:
         """Make room for a list of at most `size` events; returns its number."""

@@ -53,6 +53,7 @@ from reflexarc.runtime.plasticity import (
     Pes,
     Rewiring,
     Rule,
+    ShortTerm,
     SynapticScaling,
     Upkeep,
     agreed,
@@ -330,6 +331,7 @@ class _Lowering:
     def _multiply(self, node: Linear, x: Signal, y: Signal) -> None:
         out = self.out
         by_source = np.ascontiguousarray(node.weight.T)
+        x = self._released(node.name, x)
         op = self._product(node, x, y)
         if node.name in self.out.learning:
             place = out.values.add(by_source)
@@ -356,6 +358,14 @@ class _Lowering:
             rows=out.rows.add(np.concatenate([[0], ends])),
             targets=out.targets.add(np.nonzero(nonzero)[1]),
         )
+
+    def _released(self, name: str, x: Signal) -> Signal:
+        """What arrives of `x`: the spikes themselves, or what short-term plasticity leaves."""
+        if name not in self.out.releases:
+            return x
+        y = Signal(self.out.values.add(np.zeros(x.size)), x.size, x.list_id)
+        self.out.release(name, x=x.at, x_list=x.list_id, y=y.at)
+        return y
 
     def _product(self, node: Node, x: Signal, y: Signal) -> dict[str, int]:
         """What every operation `y = bias + weights x` has."""
@@ -553,13 +563,18 @@ class _Lowering:
             rules = agreed(self.network.rules(name))
             for rule in rules:
                 self._check_rule(name, rule)
+            upkeep = tuple(rule for rule in rules if isinstance(rule, Upkeep))
+            main = [rule for rule in rules if not isinstance(rule, Upkeep | ShortTerm)]
+            self._check_upkeep(name, main, upkeep)
+            for rule in rules:
+                if isinstance(rule, ShortTerm):
+                    self.out.releases[name] = rule
+            if not main and not upkeep:
+                continue
             if name in self.out.projections:
                 number = self.routes.number(name)
             else:
                 number, others = others, others + 1
-            upkeep = tuple(rule for rule in rules if isinstance(rule, Upkeep))
-            main = [rule for rule in rules if not isinstance(rule, Upkeep)]
-            self._check_upkeep(name, main, upkeep)
             self.out.learning[name] = Learning(
                 number=number,
                 rule=main[0] if main else holding(upkeep[0]),

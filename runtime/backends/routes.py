@@ -81,10 +81,13 @@ class Routes:
         """Add the operation that delivers along a projection."""
         wire = self._wires[name]
         place = RECEPTORS[wire.layer.kind].index(wire.receptor)
+        found = self.place(name)
+        release = self._out.release(name, ring=found["ring"], lag=found["lag"])
         self._out.emit(
             "project",
             arrived=self._arrived[wire.layer.name] + place * wire.layer.size,
-            **self.place(name),
+            release=release,
+            **found,
         )
 
     def number(self, name: str) -> int:

@@ -2,7 +2,7 @@
 
 What stands between two layers (any chain of Linear, Affine, Scale, convolution, pool, Flatten and
 Delay) is multiplied out into synapses, each with a weight and a delay, and compressed by source.
-The synapses of a Projection are used as they lie.
+The synapses of a Projection are used as they lie. An edge that learns or tires has rows of its own.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reflexarc.ext import exact
+from reflexarc.runtime.backends.exactedges import PlasticEdge, plastic_edges
 from reflexarc.runtime.backends.instant import nanoseconds
 from reflexarc.runtime.backends.projections import check_arrays
 from reflexarc.runtime.batch import Array
@@ -98,6 +99,7 @@ def build_engine(network: Network) -> tuple[exact.ExactEngine, Wiring]:
         bundles=bundles,
         layer_first=np.array([wiring.first_unit[name] for name in wiring.order], np.int64),
         spike_area=network.spike_area,
+        edges=[_listening(k, edge, wiring) for k, edge in enumerate(wiring.plastic.values())],
     )
     _send_biases(network, wiring, engine)
     return engine, wiring
@@ -113,10 +115,12 @@ class Wiring:
         first_source: first source of each layer, Input, and node with a bias.
         no_current: Inputs that reach what a current cannot act on, and what that is.
         relays: what stands between them.
+        plastic: edges that learn or tire, by name; numbered in this order.
         shown: by graded Output, the layer whose voltage it shows.
     """
 
     def __init__(self, network: Network) -> None:
+        self.plastic = plastic_edges(network)
         self.relays = Relays(network)
         nodes = [network.nodes[name] for name in _topological(network)]
         self.layers = {node.name: node for node in nodes if isinstance(node, Neurons)}
@@ -158,20 +162,6 @@ def _number(nodes: Sequence[Node]) -> dict[str, int]:
 
 
 def _check_nodes(network: Network) -> None:
-    for name in network.plasticity:
-        for rule in network.rules(name):
-            if rule.clocked_because:
-                raise UnsupportedError(
-                    f"{network.source}: {name}: rule {rule.rule} has no exact mode, as "
-                    f"{rule.clocked_because}; use mode clocked"
-                )
-    if network.plasticity:
-        edge = next(iter(network.plasticity))
-        rule = network.rules(edge)[0]
-        raise UnsupportedError(
-            f"{network.source}: {edge}: the exact backend does not learn yet (rule "
-            f"'{rule.rule}'); use the clocked backend"
-        )
     for node in network.nodes.values():
         if isinstance(node, Neurons):
             _check_neurons(network, node)
@@ -317,10 +307,9 @@ class Relays:
 
     def __init__(self, network: Network) -> None:
         self._nodes = network.nodes
+        self._plastic = frozenset(network.plasticity)
         self._after: dict[str, list[str]] = {name: [] for name in network.nodes}
-        before: dict[str, list[str]] = {
-            name: [] for name, node in network.nodes.items() if _is_relay(node)
-        }
+        before: dict[str, list[str]] = {name: [] for name in network.nodes if self._is_relay(name)}
         for source, target in network.edges:
             self._after[source].append(target)
             if source in before and target in before:
@@ -338,20 +327,31 @@ class Relays:
             rows = parts[0] if len(parts) == 1 else Rows.joined(parts).merged()
             for after in self._after[name]:
                 node = self._nodes[after]
+                if isinstance(node, Projection) or after in self._plastic:
+                    continue
                 if isinstance(node, LinearNode | Delay):
                     arrived.setdefault(after, []).append(rows.through(node))
-                elif not isinstance(node, Projection):
+                else:
                     yield node, rows
 
     def projections(self, start: Node) -> Iterator[tuple[Projection, Node]]:
-        """Every Projection that begins at `start`, with each layer at which it ends."""
+        """Every other Projection that begins at `start`, with each layer at which it ends."""
         for name in self._after[start.name]:
             node = self._nodes[name]
-            if isinstance(node, Projection):
+            if isinstance(node, Projection) and name not in self._plastic:
                 yield from ((node, self._nodes[after]) for after in self._after[name])
+
+    def plastic(self, start: Node) -> Iterator[str]:
+        """Every edge that learns or tires and begins at `start`."""
+        return (name for name in self._after[start.name] if name in self._plastic)
+
+    def _is_relay(self, name: str) -> bool:
+        return isinstance(self._nodes[name], LinearNode | Delay) and name not in self._plastic
 
     def spikes_only(self, start: Node) -> str:
         """What `start` reaches without a neuron between and a current cannot act on, or ''."""
+        for name in self.plastic(start):
+            return f"'{name}', whose rules are of spikes,"
         for projection, layer in self.projections(start):
             if _receptor(projection, layer) != "input":
                 return f"the receptor '{_receptor(projection, layer)}' of '{layer.name}'"
@@ -360,7 +360,9 @@ class Relays:
             for after in self._after[pending.pop()]:
                 if isinstance(self._nodes[after], Output):
                     return "an Output without a neuron between"
-                if _is_relay(self._nodes[after]) and after not in seen:
+                if after in self._plastic:
+                    return f"'{after}', whose rules are of spikes,"
+                if self._is_relay(after) and after not in seen:
                     seen.add(after)
                     pending.append(after)
         return ""
@@ -500,9 +502,15 @@ def _fibres(network: Network, wiring: Wiring) -> tuple[Array, Array, list[exact.
     """The engine's fibres_of, fibres and bundles: by source, what is multiplied out first."""
     source, fibres, bundle = _compressed(_synapses(network, wiring), wiring)
     sources, parts, bundles = [source], [fibres], [bundle]
+    bundles += [_plastic_bundle(edge, wiring) for edge in wiring.plastic.values()]
     for name, first_source in wiring.first_source.items():
+        for plastic in wiring.relays.plastic(network.nodes[name]):
+            edge, number = wiring.plastic[plastic], 1 + list(wiring.plastic).index(plastic)
+            sent, fibres = _rows_of(edge.synapses.rows, edge.delay_s, number)
+            sources.append(first_source + sent)
+            parts.append(fibres)
         for projection, layer in wiring.relays.projections(network.nodes[name]):
-            sent, fibres = _rows_of(projection, len(bundles))
+            sent, fibres = _rows_of(projection.rows, projection.delay_s, len(bundles))
             sources.append(first_source + sent)
             parts.append(fibres)
             bundles.append(
@@ -519,14 +527,25 @@ def _fibres(network: Network, wiring: Wiring) -> tuple[Array, Array, list[exact.
     return fibres_of.astype(np.int64), np.concatenate(parts)[order], bundles
 
 
-def _rows_of(projection: Projection, bundle: int) -> tuple[Array, Array]:
+def _plastic_bundle(edge: PlasticEdge, wiring: Wiring) -> exact.Bundle:
+    receptor = RECEIVERS[edge.receptor or RECEPTORS[edge.layer.kind][0]]
+    return exact.Bundle(edge.target, edge.weight, wiring.first_unit[edge.layer.name], receptor)
+
+
+def _listening(number: int, edge: PlasticEdge, wiring: Wiring) -> exact.Plastic:
+    """Which bundle an edge is, and which layer's spikes it learns from."""
+    layer = -1 if edge.edge is None else wiring.order.index(edge.layer.name)
+    return exact.Plastic(1 + number, layer, edge.lag)
+
+
+def _rows_of(rows: Array, delay_s: float, bundle: int) -> tuple[Array, Array]:
     """The sources that have synapses, and the fibre of each."""
-    (source,) = np.diff(projection.rows).nonzero()
+    (source,) = np.diff(rows).nonzero()
     fibres = np.zeros(len(source), exact.FIBRE)
-    fibres["delay_ns"] = nanoseconds(np.array(projection.delay_s))
-    fibres["begin"], fibres["end"] = projection.rows[source], projection.rows[source + 1]
+    fibres["delay_ns"] = nanoseconds(np.array(delay_s))
+    fibres["begin"], fibres["end"] = rows[source], rows[source + 1]
     fibres["synapses"] = fibres["end"] - fibres["begin"]
-    fibres["bundle"] = bundle
+    fibres["bundle"], fibres["row"] = bundle, source
     return source, fibres
 
 
@@ -553,10 +572,6 @@ def _first_of_runs(*columns: Array) -> Array:
 
 def _is_graded(node: Node) -> bool:
     return isinstance(node, Neurons) and not node.spiking
-
-
-def _is_relay(node: Node) -> bool:
-    return isinstance(node, LinearNode | Delay)
 
 
 def _is_biased(node: Node) -> bool:

@@ -15,6 +15,7 @@ from reflexarc.runtime.plasticity.rewiring import Rewiring
 from reflexarc.runtime.plasticity.rule import KernelRule, Rule, get_include, own_rules
 from reflexarc.runtime.plasticity.scaling import SynapticScaling
 from reflexarc.runtime.plasticity.sdsp import Sdsp
+from reflexarc.runtime.plasticity.shortterm import ShortTerm
 from reflexarc.runtime.plasticity.stepped import SteppedRule
 from reflexarc.runtime.plasticity.triplet import TripletStdp
 from reflexarc.runtime.plasticity.upkeep import Held, Upkeep, agreed, contradiction, holding
@@ -35,6 +36,7 @@ __all__ = [
     "Rewiring",
     "Rule",
     "Sdsp",
+    "ShortTerm",
     "SteppedRule",
     "SynapticScaling",
     "TripletStdp",

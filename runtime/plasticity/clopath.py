@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import exp
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -29,6 +29,8 @@ class Clopath(KernelRule):
     The defaults are those of the paper's table 1b for visual cortex and NEST's delay and spike, for
     a neuron in mV.
     """
+
+    clocked_only: ClassVar[str] = "follows the voltages of its targets step by step"
 
     rule: Literal["clopath"] = "clopath"
     a_ltp: float = Field(default=8e-5, ge=0)

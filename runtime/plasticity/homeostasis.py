@@ -28,7 +28,7 @@ class IntrinsicHomeostasis(Rule):
 
     places: ClassVar[frozenset[str]] = frozenset({"layer"})
     role: ClassVar[str] = "excitability"
-    clocked_because: ClassVar[str] = "it moves thresholds in every clock step"
+    clocked_only: ClassVar[str] = "moves thresholds in every clock step"
 
     rule: Literal["intrinsic_homeostasis"] = "intrinsic_homeostasis"
     rate_hz: float = Field(ge=0)

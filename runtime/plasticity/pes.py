@@ -23,6 +23,7 @@ class Pes(Rule):
     """
 
     places: ClassVar[frozenset[str]] = frozenset({"matrix"})
+    clocked_only: ClassVar[str] = "is defined by clock steps"
 
     rule: Literal["pes"] = "pes"
     modulator: str

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import ceil, exp, log2
-from typing import Literal, Self
+from math import ceil, exp, inf, log2
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from reflexarc.ext.rules import KERNELS
-from reflexarc.runtime.plasticity.rule import KernelRule, Weights
+from reflexarc.runtime.plasticity.rule import WINDOW_TAUS, KernelRule, Weights
 
 
 class RewardStdp(KernelRule):
@@ -28,6 +28,8 @@ class RewardStdp(KernelRule):
     between, it may only have passed a bound and come back if the level crossed the baseline.
     While learning is off eligibilities decay. Single precision loses what changes slowly.
     """
+
+    clocked_only: ClassVar[str] = "follows its modulator step by step"
 
     rule: Literal["r_stdp"] = "r_stdp"
     modulator: str
@@ -58,8 +60,15 @@ class RewardStdp(KernelRule):
 
     @property
     def decays_s(self) -> Sequence[float]:
-        """Of arrivals, of the target's spikes, of the eligibility."""
-        return self.tau_plus_s, self.tau_minus_s, self.tau_eligibility_s
+        """Of arrivals, of the target's spikes, of the eligibility, and of arrivals beside it."""
+        slower = 1.0 / self.tau_plus_s - 1.0 / self.tau_eligibility_s
+        beside_s = 1.0 / slower if slower > 0 else inf
+        return self.tau_plus_s, self.tau_minus_s, self.tau_eligibility_s, beside_s
+
+    @property
+    def window_s(self) -> float:
+        """A source silent for so long has no past."""
+        return WINDOW_TAUS * self.tau_eligibility_s
 
     def parameters(self, dt_s: float) -> Sequence[float]:
         """As ext/reward_stdp.h has them."""

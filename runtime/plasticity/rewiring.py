@@ -29,7 +29,7 @@ class Rewiring(Upkeep):
 
     places: ClassVar[frozenset[str]] = frozenset({"projection"})
     role: ClassVar[str] = "wiring"
-    clocked_because: ClassVar[str] = "it goes round the sources by clock steps"
+    clocked_only: ClassVar[str] = "goes round the sources by clock steps"
 
     rule: Literal["rewiring"] = "rewiring"
     threshold: float = Field(default=1e30, ge=0)

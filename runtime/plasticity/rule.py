@@ -31,8 +31,8 @@ class Rule(Strict):
     places: ClassVar[frozenset[str]] = frozenset({"projection", "matrix"})
     #: What it changes. An edge has at most one rule of a role.
     role: ClassVar[str] = "weights"
-    #: Why it has no exact mode; empty if it is not by its definition that it has none.
-    clocked_because: ClassVar[str] = ""
+    #: Why it has no exact mode, such as "reads voltages"; empty if it has one.
+    clocked_only: ClassVar[str] = ""
 
     rule: str
     w_min: float = 0.0

@@ -23,7 +23,7 @@ class SynapticScaling(Upkeep):
     """
 
     role: ClassVar[str] = "scaling"
-    clocked_because: ClassVar[str] = "it goes round the sources by clock steps"
+    clocked_only: ClassVar[str] = "goes round the sources by clock steps"
 
     rule: Literal["synaptic_scaling"] = "synaptic_scaling"
     rate_hz: float = Field(ge=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import exp
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -18,8 +18,9 @@ class Sdsp(KernelRule):
 
     A synapse has an internal X from 0 to 1, and its weight is w_max where X > theta_x, else w_min.
     When a spike arrives, X jumps up by jump_up if the target's voltage is above theta_v and its
-    calcium within theta_up, or down by jump_down if the voltage is not and the calcium is within
-    theta_down (low and high, both excluded). Between, X drifts to 1 above theta_x, else to 0.
+    calcium between theta_up_low and theta_up_high, or down by jump_down if the voltage is not and
+    the calcium is between theta_down_low and theta_down_high. Between, X drifts to 1 above theta_x,
+    else to 0.
     Calcium rises by calcium_jump with each spike of the target and decays with tau_calcium_s.
 
     The voltage is that at the beginning of the step of the arrival. A weight given to begin with
@@ -27,6 +28,8 @@ class Sdsp(KernelRule):
     drifts on while learning is off. The defaults are the paper's table 1: calcium is in units of
     its jump, voltages of the threshold.
     """
+
+    clocked_only: ClassVar[str] = "reads the voltages of its targets at each arrival"
 
     rule: Literal["sdsp"] = "sdsp"
     w_max: float = 1.0
@@ -36,8 +39,10 @@ class Sdsp(KernelRule):
     drift_down_per_s: float = Field(default=3.5, ge=0)
     theta_x: float = Field(default=0.5, ge=0, le=1)
     theta_v: float = 0.8
-    theta_up: tuple[float, float] = (3.0, 13.0)
-    theta_down: tuple[float, float] = (3.0, 4.0)
+    theta_up_low: float = 3.0
+    theta_up_high: float = 13.0
+    theta_down_low: float = 3.0
+    theta_down_high: float = 4.0
     calcium_jump: float = Field(default=1.0, ge=0)
     tau_calcium_s: float = Field(default=0.06, gt=0)
 
@@ -67,6 +72,7 @@ class Sdsp(KernelRule):
         return (
             *(self.jump_up, self.jump_down),
             *(self.drift_up_per_s * dt_s, self.drift_down_per_s * dt_s),
-            *(self.theta_x, self.theta_v, *self.theta_up, *self.theta_down),
+            *(self.theta_x, self.theta_v, self.theta_up_low, self.theta_up_high),
+            *(self.theta_down_low, self.theta_down_high),
             *(self.calcium_jump, exp(-dt_s / self.tau_calcium_s)),
         )

@@ -27,7 +27,7 @@ class Vogels(KernelRule):
     rule: Literal["vogels"] = "vogels"
     sign: Literal["any", "positive", "negative"] = "negative"
     learning_rate: float = Field(ge=0)
-    alpha: float = Field(ge=0)
+    alpha: float = Field(default=0.12, ge=0)
     tau_s: float = Field(default=0.02, gt=0)
 
     @property

@@ -75,7 +75,12 @@ def test_counters_count_events():
     engine = chain()
     send(engine, [1000, 2000])
     run(engine, 5000)
-    assert engine.counters() == {"synaptic_events": 4, "neuron_updates": 4, "spikes": 4}
+    assert engine.counters() == {
+        "synaptic_events": 4,
+        "neuron_updates": 4,
+        "spikes": 4,
+        "weight_updates": 0,
+    }
 
 
 def test_a_current_switched_off_leaves_nothing():

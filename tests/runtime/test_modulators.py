@@ -176,7 +176,9 @@ def test_the_exact_backend_takes_one_and_refuses_rules():
     np.testing.assert_array_equal(
         out["out"], silent.step(1_000_000, {"lines": np.array([(500, 1)], SPIKE)})["out"]
     )
-    with pytest.raises(UnsupportedError, match="does not learn"):
+    with pytest.raises(
+        UnsupportedError, match="defined by clock steps; run the network in clocked mode"
+    ):
         ExactBackend().compile(network())
 
 

@@ -495,7 +495,7 @@ def test_what_exact_mode_cannot_do_is_refused_by_name():
         compiled(neurons("li", "LI", LI), lif)
     with pytest.raises(UnsupportedError, match="t: the exact backend cannot run a Threshold"):
         compiled(Threshold(name="t", shape=(1,), threshold=np.ones(1)), lif)
-    with pytest.raises(UnsupportedError, match="w: the exact backend does not learn"):
+    with pytest.raises(UnsupportedError, match="plasticity 'w': rule pes is defined by clock"):
         compiled(linear("w", [[1.0]]), lif, plasticity={"w": Pes(modulator="n", learning_rate=1)})
     with pytest.raises(UnsupportedError, match="bias cannot reach an Output"):
         compiled(lif, linear("w", [[1.0]], bias=np.ones(1)))

@@ -48,6 +48,7 @@ STACKS: dict[str, Sequence[Rule]] = {
     "oja": [OJA, SCALING, REWIRING],
     "r_stdp": [REWARD, SCALING, REWIRING],
     "vogels": [VOGELS, REWIRING],
+    "short_term": [reflexarc.ShortTerm(u=0.5, tau_recovery_s=0.1), STDP, SCALING, REWIRING],
     "all": [REWIRING, SCALING, STDP],
 }
 
@@ -498,12 +499,9 @@ def test_e_prop_onto_thresholds_that_move_is_refused() -> None:
 @pytest.mark.parametrize(
     ("plasticity", "message"),
     [
-        (
-            {"cells": HOMEOSTASIS},
-            "cells: rule intrinsic_homeostasis has no exact mode, as it moves",
-        ),
-        ({"learns": SCALING}, "learns: rule synaptic_scaling has no exact mode, as it goes round"),
-        ({"learns": REWIRING}, "learns: rule rewiring has no exact mode, as it goes round"),
+        ({"cells": HOMEOSTASIS}, "'cells': rule intrinsic_homeostasis moves thresholds in every"),
+        ({"learns": SCALING}, "'learns': rule synaptic_scaling goes round the sources by clock"),
+        ({"learns": REWIRING}, "'learns': rule rewiring goes round the sources by clock steps"),
     ],
 )
 def test_exact_mode_refuses_them(plasticity: dict[str, Rule], message: str) -> None:
