@@ -317,8 +317,8 @@ cdef class ClockedEngine:
         for k in range(self._learner_count):
             tear_down(&self._machine.arrays.learners[k])
         free(self._machine.arrays.learners)
-        tear_down_bench(&self._machine.arrays.bench)
         free(self._machine.arrays.transmitters)
+        tear_down_bench(&self._machine.arrays.bench)
 
     def _place_rings(self, list rings):
         cdef Ring *ring

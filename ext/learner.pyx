@@ -259,11 +259,11 @@ cdef void set_up(Learner *l, object edge):
             l.decay[k].coarse, l.decay[k].fine = &coarse[0], &fine[0]
     for n in range(len(edge.decays), MOST_DECAYS):
         l.decay[n] = l.decay[0]
-    l.modulator_rate = edge.modulator_rate
     l.modulators = 0 if edge.modulator is None else len(edge.modulator)
     l.modulator, l.voltage = place_of(edge.modulator), place_of(edge.voltage)
     l.input, l.readout, l.behind = place_of(edge.input), place_of(edge.readout), edge.behind
     set_layer(&l.layer, edge.layer)
+    l.modulator_rate = edge.modulator_rate
     l.active = 1
     l.depth = _DEPTH
     l.history = <Moment *>calloc(l.targets * l.depth, sizeof(Moment))

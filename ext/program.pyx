@@ -13,9 +13,9 @@ KINDS = {
     "delay_read": DELAY_READ, "delay_write": DELAY_WRITE, "log": LOG, "pes": PES,
     "conv": CONV, "scale": SCALE, "threshold": THRESHOLD,
     "record": RECORD, "collect": COLLECT, "fired": FIRED, "generate": GENERATE,
-    "settle": SETTLE, "learn": LEARN, "modulate": MODULATE, "release": RELEASE,
-    "tune": TUNE, "scaling": SCALING, "rewire": REWIRE,
-    "project": PROJECT, "population": POPULATION,
+    "settle": SETTLE, "learn": LEARN, "tune": TUNE, "scaling": SCALING, "rewire": REWIRE,
+    "release": RELEASE, "modulate": MODULATE, "project": PROJECT,
+    "population": POPULATION,
 }
 STORAGES = {
     "sparse32": SPARSE32, "sparse64": SPARSE64, "dense32": DENSE32, "dense64": DENSE64,

@@ -72,7 +72,6 @@ static void reward_step(Learner *l, int64_t now)
     *epoch_total(l, epoch_of(l, now)) = reward_ahead(l, now + 1);
     l->shared[REWARD_SUM] = 0.0;
     l->shared[REWARD_AT] = (double)(now + 1);
-    l->shared[REWARD_LEVEL] *= exp(-l->modulator_rate);
 }
 
 /* Second: what scales a difference of marks, 0 if the past is forgotten; third: what is left of an
@@ -105,8 +104,9 @@ static __attribute__((noinline)) double reward_across(
 INLINE void reward_drift(
     const Learner *l, Synapse *s, const Source *pre, Moment from, Moment to)
 {
-    const double taught = pre->fourth == 0.0 ? pre->second * (to.mark - from.mark)
-        : reward_across(l, pre, from, to);
+    double taught = pre->second * (to.mark - from.mark);
+    if (__builtin_expect(pre->fourth != 0.0, 0))
+        taught = reward_across(l, pre, from, to);
     s->w = bounded(l, s->w + s->state[0] * taught);
 }
 

@@ -168,8 +168,7 @@ INLINE double greater(double a, double b) { return a > b ? a : b; }
 /* Within the bounds; what is not a number becomes the lower one. */
 INLINE double bounded(const Learner *l, double w)
 {
-    w = w > l->w_min ? w : l->w_min;
-    return w < l->w_max ? w : l->w_max;
+    return lesser(greater(w, l->w_min), l->w_max);
 }
 
 INLINE int64_t target_at(const Learner *l, int64_t source, int64_t k)

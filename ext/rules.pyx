@@ -4,10 +4,10 @@ from cpython.pycapsule cimport PyCapsule_New
 
 from reflexarc.ext.learner cimport Kernel
 
-cdef extern from "clopath.h":
-    const Kernel clopath
 cdef extern from "bcm.h":
     const Kernel bcm
+cdef extern from "clopath.h":
+    const Kernel clopath
 cdef extern from "e_prop.h":
     const Kernel e_prop
 cdef extern from "oja.h":
@@ -55,6 +55,6 @@ KERNELS = {
     "sdsp": capsule(&sdsp),
     "triplet_stdp/all_to_all": capsule(&triplet_all_to_all),
     "triplet_stdp/nearest": capsule(&triplet_nearest),
-    "vogels": capsule(&vogels_stdp),
     "voja": capsule(&voja),
+    "vogels": capsule(&vogels_stdp),
 }

@@ -99,15 +99,16 @@ class Edge:
         self.target["last"] = self.target["previous"] = _NEVER
         self.begun = np.array([(_NEVER, 0.0)], MOMENT)
         self.modulator, self.voltage, self.input = modulator, voltage, input
-        self.modulator_rate = 0.0 if modulator_tau_s is None else tick_s / modulator_tau_s
         self.readout, self.layer, self.behind = readout, dict(layer or {}), behind
+        self.modulator_rate = 0.0 if modulator_tau_s is None else tick_s / modulator_tau_s
 
     @property
     def limits(self) -> FloatArray:
         """What does not change beside `parameter`: bounds, sign, decays, the first `shared`."""
         rates = [rate for _, rate, _, _ in self.decays]
-        fixed = [self.w_min, self.w_max, self.sign, self.modulator_rate]
-        return np.array([*fixed, *rates, *self._first])
+        return np.array(
+            [self.w_min, self.w_max, self.sign, self.modulator_rate, *rates, *self._first]
+        )
 
     def parts(self) -> dict[str, Array]:
         """What changes, by name."""

@@ -565,16 +565,16 @@ class _Lowering:
                 self._check_rule(name, rule)
             upkeep = tuple(rule for rule in rules if isinstance(rule, Upkeep))
             main = [rule for rule in rules if not isinstance(rule, Upkeep | ShortTerm)]
-            self._check_upkeep(name, main, upkeep)
             for rule in rules:
                 if isinstance(rule, ShortTerm):
                     self.out.releases[name] = rule
-            if not main and not upkeep:
+            if not (upkeep or main):
                 continue
             if name in self.out.projections:
                 number = self.routes.number(name)
             else:
                 number, others = others, others + 1
+            self._check_upkeep(name, main, upkeep)
             self.out.learning[name] = Learning(
                 number=number,
                 rule=main[0] if main else holding(upkeep[0]),

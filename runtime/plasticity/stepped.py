@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import exp
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -19,6 +20,8 @@ class SteppedRule(KernelRule):
     are no dendritic delays and no exact mode. Weights may have either sign unless `sign` or the
     bounds say otherwise.
     """
+
+    clocked_only: ClassVar[str] = "is defined by clock steps"
 
     w_min: float = -1e30
     dendritic_delay_s: float = Field(default=0.0, ge=0, le=0)

@@ -17,6 +17,7 @@ class Layer:
     dt_s: float = 1e-3
     tau_s: float = 0.02
     v_threshold: float = 1.0
+    v_reset: float = 0.25
     refractory_steps: int = 0
     jump: float = 0.0
     tau_threshold_s: float = 0.2
@@ -34,7 +35,7 @@ class Layer:
         self.raised = self.raised * self.relaxing
         above = v - self.v_threshold - self.raised
         fires = free & (above > 0)
-        self.v = np.where(fires | ~free, 0.0, v)
+        self.v = np.where(fires | ~free, self.v_reset, v)
         self.raised = self.raised + self.jump * fires
         self.held = np.where(fires, self.refractory_steps, np.maximum(self.held - 1, 0))
         return fires, above, free

@@ -11,7 +11,7 @@ import pytest
 
 import reflexarc
 from reflexarc.runtime.backends.clocked import ClockedBackend, ClockedProgram
-from reflexarc.runtime.batch import SPIKE, Array
+from reflexarc.runtime.batch import Array
 from reflexarc.runtime.errors import ConfigError, UnsupportedError
 
 ORACLE = runpy.run_path(str(Path(__file__).with_name("eprop_oracle.py")))
@@ -19,8 +19,8 @@ DT_S, DT_NS = 1e-3, 1_000_000
 SOURCES, TARGETS, ERRORS = 7, 5, 2
 STEPS = 300
 KINDS = {
-    "LIF": reflexarc.LIF(tau_s=0.02, refractory_s=2e-3),
-    "ALIF": reflexarc.ALIF(tau_s=0.02, tau_threshold_s=0.1, threshold_jump=0.3),
+    "LIF": reflexarc.LIF(tau_s=0.02, v_reset=0.25, refractory_s=2e-3),
+    "ALIF": reflexarc.ALIF(tau_s=0.02, v_reset=0.25, tau_threshold_s=0.1, threshold_jump=0.3),
 }
 
 
@@ -57,7 +57,8 @@ def network(
     """Lines onto a layer, itself onto itself, and a readout; the edge `learns` is one of three."""
     data = drawn()
     net = reflexarc.Builder(seed=4)
-    pre, errors = net.input("pre", SOURCES), net.input("errors", ERRORS)
+    pre = net.input("pre", SOURCES)
+    net.input("errors", ERRORS)
     cells = net.population("cells", TARGETS, KINDS[kind])
     if edge == "projection":
         i, j = np.divmod(np.arange(data["weight"].size), SOURCES)
@@ -71,7 +72,6 @@ def network(
     shown = net.output("shown", ERRORS)
     net.linear(cells, shown, data["readout"], name="readout", plasticity=readout_rule)
     net.output("spikes", cells)
-    assert errors.size == ERRORS
     return net.build(mode="clocked", dt_s=DT_S)
 
 
@@ -152,9 +152,7 @@ def test_feedback_follows_the_readout(mode: str, taught: bool) -> None:
     pes = reflexarc.Pes(modulator="errors", learning_rate=0.1) if taught else None
     program, data = ClockedBackend().compile(network(learns, readout_rule=pes)), drawn()
     readouts: list[Array] = []
-    program.learning = False
     before = program.state()["learns/shared"][: TARGETS * ERRORS]
-    program.learning = True
     b = before.reshape(TARGETS, ERRORS) if mode == "adaptive" else None
     found: list[Array] = []
 
@@ -231,25 +229,32 @@ def test_layers_without_such_a_membrane_are_refused() -> None:
     net.linear(pre, cells, [[1.0]], name="learns", plasticity=rule())
     with pytest.raises(UnsupportedError, match="'cells' is ExpLIF"):
         ClockedBackend().compile(net.build(mode="clocked", dt_s=DT_S))
-    assert SPIKE.names is not None
 
 
 def pattern_generator(seed: int) -> reflexarc.Network:
-    """Bellec et al. 2020, fig. 3, smaller: a recurrent layer that hears a clock draws a line."""
+    """Bellec et al. 2020, fig. 3, smaller: a recurrent layer that hears a clock draws a line.
+
+    Its readout stays as it is: all that is learnt is learnt by e-prop.
+    """
     rng, size = np.random.default_rng(seed), 100
     net = reflexarc.Builder(seed=seed)
     clock, goal = net.input("clock", 20), net.input("goal", 1)
     cells = net.population("cells", size, reflexarc.LIF(tau_s=0.02, refractory_s=2e-3))
-    drawn = net.population("drawn", 1, reflexarc.LI(tau_s=0.02))
+    drawn = net.population("drawn", 1, reflexarc.LI(tau_s=0.03))
     error = net.output("error", 1)
-    learns = reflexarc.EProp(modulator="error", feedback="symmetric", readout="readout",
-                             learning_rate=20.0, c_reg=1e-3, tau_rate_s=0.5)  # fmt: skip
-    net.linear(clock, cells, rng.normal(0.0, 6.0, (size, 20)), name="hears", plasticity=learns)
-    recurrent = rng.normal(0.0, 10.0 / np.sqrt(size), (size, size))
+    learns = reflexarc.EProp(
+        modulator="error",
+        learning_rate=100.0,
+        tau_readout_s=0.03,
+        feedback="symmetric",
+        readout="readout",
+    )
+    recurrent = rng.standard_normal((size, size))
     np.fill_diagonal(recurrent, 0.0)
+    heard = rng.normal(0.0, 10.0, (size, 20))
+    net.linear(clock, cells, heard, name="hears", plasticity=learns)
     net.linear(cells, cells, recurrent, name="talks", plasticity=learns)
-    net.linear(cells, drawn, rng.normal(0.0, 10.0 / np.sqrt(size), (1, size)), name="readout",
-               plasticity=reflexarc.Pes(modulator="error", learning_rate=2e-2))  # fmt: skip
+    net.linear(cells, drawn, rng.normal(0.0, 2.0, (1, size)), name="readout")
     net.linear(drawn, error, [[1.0]])
     net.linear(goal, error, [[-1.0]])
     return net.build(mode="clocked", dt_s=DT_S)
@@ -273,5 +278,5 @@ def squared_errors(program: ClockedProgram, trials: int, seed: int) -> Array:
 def test_it_learns_to_draw_a_line() -> None:
     learning, frozen = (ClockedBackend().compile(pattern_generator(3)) for _ in range(2))
     frozen.learning = False
-    found, beside = squared_errors(learning, 40, 5), squared_errors(frozen, 5, 5)
-    assert found[-5:].mean() < 0.2 * beside.mean(), (found[::5], beside)
+    found, beside = squared_errors(learning, 20, 5), squared_errors(frozen, 3, 5)
+    assert found[-3:].mean() < 0.25 * beside.mean(), (found, beside)
