@@ -19,12 +19,7 @@ from reflexarc.sensors.population import (
 )
 
 EncoderSpec: TypeAlias = (
-    PooledPixelsSpec
-    | GaussianPopulationSpec
-    | SignedRateSpec
-    | DeltaSpec
-    | LevelSpec
-    | LatencySpec
+    PooledPixelsSpec | GaussianPopulationSpec | SignedRateSpec | DeltaSpec | LevelSpec | LatencySpec
 )
 
 

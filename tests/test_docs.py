@@ -103,6 +103,8 @@ def float_of(text):
         return float(text)
     except ValueError:
         return text
+
+
 def test_sensors_by_name_are_those_of_the_code():
     text = (DOCS / "event-camera.md").read_text()
     listed = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (\S+) \| (.+) \|$", text, re.M)
