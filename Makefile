@@ -41,6 +41,8 @@ bench: $(BUILT)  ## print the benchmarks, one JSON object each
 	$(BIN)/python benchmarks/build.py
 	$(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/bus.py
+	$(BIN)/python benchmarks/pixels.py
+	$(BIN)/python benchmarks/raster.py
 
 clean:  ## remove what was built
 	rm -rf build dist $(VENV) *.egg-info ext/*.c ext/*.so

@@ -4,7 +4,7 @@ import numpy as np
 
 from libc.stdint cimport int64_t, uint32_t
 
-from reflexarc.ext.pixels cimport Event
+from reflexarc.ext.readout cimport Event
 from reflexarc.ext.spikes cimport Spike
 
 

@@ -27,6 +27,9 @@ INLINE Source source_of(const Learner *l, int64_t j, int64_t now)
         pre.since = INT64_MAX;
     return pre;
 }
+/* What is left of a weight when it is stored: rounded at each spike, it does not matter whether it
+ * was read in between. */
+INLINE double kept(double w, const int wide) { return wide ? w : (double)(float)w; }
 INLINE Moment later_of(Moment a, Moment b) { return a.at > b.at ? a : b; }
 /* The latest event of a synapse whose target's spikes have all been replayed. */
 INLINE Moment latest_event(const Source *pre, const Target *post, Moment begun)
@@ -62,21 +65,24 @@ static __attribute__((noinline)) void NAME(replay)(
         if (at.at - pre->fired >= l->window)
             break;
         NAME(raise)(l, s, pre, from, at, first);
+        s->w = kept(s->w, l->weight64 != NULL);
         from = at;
         first = 0;
     }
 }
 
 INLINE void NAME(catch_up)(
-    const Learner *l, int64_t i, Synapse *s, const Source *pre, const Target *post)
+    const Learner *l, int64_t i, Synapse *s, const Source *pre, const Target *post, const int wide)
 {
     if (post->last <= pre->since)
         return;
-    if (post->previous >= pre->fired)
+    if (post->previous >= pre->fired) {
         NAME(replay)(l, i, s, pre);
-    else if (post->last - pre->fired < l->window)
+    } else if (post->last - pre->fired < l->window) {
         NAME(raise)(l, s, pre, later_of((Moment){pre->fired, pre->mark}, *l->begun),
                     (Moment){post->last, post->mark}, 1);
+        s->w = kept(s->w, wide);
+    }
 }
 
 INLINE void NAME(store)(const Learner *l, int64_t k, const Synapse *s, const int wide)
@@ -121,7 +127,7 @@ INLINE void NAME(arrive_row)(
         Synapse s = NAME(load)(l, k, i, wide);
         if (index < 2 && k + AHEAD < row.end)
             __builtin_prefetch(&l->target[index ? l->targets32[k + AHEAD] : l->targets16[k + AHEAD]]);
-        NAME(catch_up)(l, i, &s, &pre, &post);
+        NAME(catch_up)(l, i, &s, &pre, &post, wide);
 #ifdef FINISHES
         if (arrived) /* a matrix has been finished before it multiplied */
             NAME(drift)(l, &s, &pre, latest_event(&pre, &post, *l->begun), to);
@@ -145,7 +151,7 @@ INLINE void NAME(settle_row)(const Learner *restrict l, Row row, const int index
         const Target post = l->target[i];
         if (post.last > pre.since) {
             Synapse s = NAME(load)(l, k, i, wide);
-            NAME(catch_up)(l, i, &s, &pre, &post);
+            NAME(catch_up)(l, i, &s, &pre, &post, wide);
             NAME(store)(l, k, &s, wide);
         }
     }

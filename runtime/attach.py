@@ -18,7 +18,8 @@ from reflexarc.runtime.clock import WallClock, monotonic_ns, pause
 from reflexarc.runtime.errors import ConfigError, LinkError
 from reflexarc.runtime.recordedevents import RecordedEvents
 from reflexarc.runtime.wire import max_count
-from reflexarc.sensors.recording import DEFAULT_SIZE, RecordingReader, RecordingSensor, play
+from reflexarc.sensors.formats import DEFAULT_SIZE
+from reflexarc.sensors.recording import RecordingReader, RecordingSensor, play
 
 #: How often a feeder looks whether the loop has started.
 LOOK_EVERY_S = 0.05

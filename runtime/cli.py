@@ -157,6 +157,27 @@ def inspect(
 
 
 @app.command()
+def events(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="events of a camera, or a run.mcap")],
+    picture: Annotated[
+        Path | None, typer.Option("--png", metavar="OUT", help="draw pixels and rate")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="WxH", help="pixels of the sensor, if the file is silent")
+    ] = None,
+    stream: Annotated[str, typer.Option(help="the stream of an .mcap")] = "camera",
+    as_json: Json = False,
+) -> None:
+    """Say what is in a recording of an event camera: kind, counts, times, rate."""
+    from reflexarc.runtime.eventfile import read_event_file
+
+    found = read_event_file(file, size=_size(size), stream=stream)
+    if picture is not None:
+        found.draw(picture)
+    print(json.dumps(found.facts()) if as_json else found.text())
+
+
+@app.command()
 def doctor(as_json: Json = False) -> int:
     """Say what this machine can and cannot do, and how to mend it."""
     from reflexarc.runtime.doctor import examine
@@ -222,6 +243,45 @@ def attach_recording(
         )
 
 
+@attach_app.command("udp")
+def attach_udp(
+    address: Annotated[str, typer.Argument(metavar="HOST:PORT", help="where it listens")],
+    size: Annotated[str, typer.Option(metavar="WxH", help="pixels of the sensor")],
+    encoding: Annotated[str, typer.Option(help="t64, t32 (faery's) or spif")] = "t64",
+    to: Annotated[str, typer.Option(help="the running scenario")] = "gaze",
+    stream: Annotated[str, typer.Option(help="the stream it feeds")] = "camera",
+    seconds: Annotated[float | None, typer.Option(help="end after so long")] = None,
+    wait: Annotated[float, typer.Option(help="seconds to wait for the loop to start")] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Feed a running loop with camera events from the network, until Ctrl-C."""
+    from reflexarc.runtime.attachudp import attach_udp as feed
+    from reflexarc.sensors.datagrams import ENCODINGS
+
+    known = next((name for name in ENCODINGS if name == encoding), None)
+    if known is None:
+        raise typer.BadParameter(f"--encoding {encoding}: use one of {', '.join(ENCODINGS)}")
+    pixels = _size(size)
+    assert pixels is not None
+    fed = feed(
+        *_address(address),
+        loop=to,
+        encoding=known,
+        size=pixels,
+        stream=stream,
+        seconds=seconds,
+        patience_s=wait,
+        tell=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    if as_json:
+        print(json.dumps(dataclasses.asdict(fed)))
+    else:
+        print(
+            f"{fed.events} events in {fed.duration_s:.2f} s, {fed.dropped} dropped by the loop, "
+            f"{fed.outside} outside, {fed.malformed} datagrams malformed, {fed.overrun} overrun"
+        )
+
+
 @app.command()
 def replay(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="a recording made with --record")],
@@ -273,6 +333,14 @@ def _size(text: str | None) -> tuple[int, int] | None:
     if not found:
         raise typer.BadParameter(f"--size {text}: expected WIDTHxHEIGHT, such as 640x480")
     return int(found[1]), int(found[2])
+
+
+def _address(text: str) -> tuple[str, int]:
+    """`HOST:PORT`."""
+    found = re.fullmatch(r"(.+):(\d{1,5})", text)
+    if not found or int(found[2]) > 65535:
+        raise typer.BadParameter(f"{text}: expected HOST:PORT, such as 127.0.0.1:3333")
+    return found[1].strip("[]"), int(found[2])
 
 
 def _message(error: TyperException) -> str:

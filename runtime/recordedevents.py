@@ -20,7 +20,7 @@ class RecordedEvents(RecordingReader):
 
         Raises MissingFileError, and ConfigError: not a recording, or without such a stream.
         """
-        self.path = Path(path)
+        self.path, self.format = Path(path), "MCAP"
         recording = Recording.open(path)
         if recording.schema(stream) is not Schema.EVENTS:
             raise ConfigError(

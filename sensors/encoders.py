@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from reflexarc.sensors.encoder import Encoder
+from reflexarc.sensors.latency import Latency, LatencySpec
 from reflexarc.sensors.pooling import PooledPixels, PooledPixelsSpec
 from reflexarc.sensors.population import (
     Delta,
@@ -18,7 +19,7 @@ from reflexarc.sensors.population import (
 )
 
 EncoderSpec: TypeAlias = (
-    PooledPixelsSpec | GaussianPopulationSpec | SignedRateSpec | DeltaSpec | LevelSpec
+    PooledPixelsSpec | GaussianPopulationSpec | SignedRateSpec | DeltaSpec | LevelSpec | LatencySpec
 )
 
 
@@ -39,3 +40,5 @@ def make_encoder(spec: EncoderSpec, port_size: int) -> Encoder:
             return Delta(spec, port_size)
         case LevelSpec():
             return Level(spec, port_size)
+        case LatencySpec():
+            return Latency(spec, port_size)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
 from reflexarc.ext.pixels import PixelArray
 from reflexarc.runtime.batch import EVENT, Array, Batch, Schema
-from reflexarc.runtime.config import Strict
 from reflexarc.sensors.base import Sensor
 
 #: Gives the linear luminance of the scene as it is now: uint8 (0..255) or float (0..1), shape
@@ -19,41 +17,12 @@ from reflexarc.sensors.base import Sensor
 Renderer = Callable[[], npt.NDArray[Any]]
 
 
-class PixelSpec(Strict):
-    """The pixels of an event camera.
-
-    Thresholds are in ln units of luminance. Each pixel's own thresholds are drawn from a normal
-    distribution around them with `mismatch` as relative standard deviation, cut off at a tenth of
-    the mean; a pixel's ON and OFF thresholds are drawn apart. `log_offset` is the luminance (1 is
-    white) below which the pixel no longer sees contrast.
-    """
-
-    on_threshold: float = Field(default=0.2, ge=0.01)
-    off_threshold: float = Field(default=0.2, ge=0.01)
-    mismatch: float = Field(default=0.0, ge=0, le=0.5)
-    refractory_us: int = Field(default=0, ge=0)
-    log_offset: float = Field(default=0.02, gt=0)
-
-
-def make_pixels(
-    spec: PixelSpec, width: int, height: int, generator: np.random.Generator
-) -> PixelArray:
-    """`width` x `height` pixels with thresholds drawn from `generator`."""
-
-    def draw(mean: float) -> npt.NDArray[np.float64]:
-        spread = generator.standard_normal((height, width))
-        return mean * np.maximum(0.1, 1.0 + spec.mismatch * spread)
-
-    on_step = draw(spec.on_threshold)
-    off_step = draw(spec.off_threshold)
-    return PixelArray(on_step, off_step, spec.refractory_us, spec.log_offset)
-
-
 class EventCamera(Sensor):
     """Renders a frame every `period_ns` and gives the events that happened since the last one.
 
     The events of a frame carry times within the frame's interval, so they come up to one frame
     period late: that is the latency of the simulated camera. The first frame gives no events.
+    A batch's `dropped` counts what the readout lost, its `backlog` what still waits to be read.
 
     Args:
         stream: name of the stream.
@@ -70,6 +39,7 @@ class EventCamera(Sensor):
         self._due_ns = 0
         self._seq = 0
         self._read_ns = 0
+        self._dropped = 0
         self._pending: list[Array] = []
 
     def due(self, now_ns: int) -> bool:
@@ -78,10 +48,7 @@ class EventCamera(Sensor):
 
     def expose(self, now_ns: int) -> None:
         """Take a frame of the scene as it is now; its events wait for `read`."""
-        image = self._render()
-        if image.dtype == np.uint8:
-            image = image.astype(np.float32) / np.float32(255)
-        self._pending.append(self._pixels.expose(image, now_ns / 1000, EVENT))
+        self._pending.append(self._pixels.expose(self._render(), now_ns, EVENT))
         self._due_ns = (now_ns // self._period_ns + 1) * self._period_ns
 
     def read(self, now_ns: int) -> Batch:
@@ -95,9 +62,34 @@ class EventCamera(Sensor):
             schema=self.schema,
             values=events,
             t_first_ns=int(events["t"][0]) * 1000 if len(events) else self._read_ns,
-            t_last_ns=int(events["t"][-1]) * 1000 if len(events) else now_ns,
+            # late events may be older than a read without any: batches do not go back
+            t_last_ns=max(int(events["t"][-1]) * 1000, self._read_ns) if len(events) else now_ns,
             seq=self._seq,
+            dropped=self._pixels.dropped - self._dropped,
+            backlog=self._pixels.backlog,
         )
         self._seq += 1
-        self._read_ns = now_ns
+        self._read_ns, self._dropped = now_ns, self._pixels.dropped
         return batch
+
+    def state(self) -> dict[str, Array]:
+        """A copy of everything that decides the future, but for what `render` sees."""
+        return {
+            **{f"pixels/{name}": part for name, part in self._pixels.state().items()},
+            "pending": np.concatenate([np.zeros(0, EVENT), *self._pending]),
+            "clock": np.array([self._due_ns, self._read_ns, self._seq, self._dropped]),
+        }
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Go back to `state`; going on equals never having stopped, bit for bit.
+
+        Raises:
+            ValueError: a state of another camera. Nothing has changed then.
+        """
+        mine = {"pending": EVENT, "clock": np.dtype(np.int64)}
+        if any(name not in state or state[name].dtype != kind for name, kind in mine.items()):
+            raise ValueError("the state is not one of an event camera")
+        pixels = {name: part for name, part in state.items() if name not in mine}
+        self._pixels.restore({name.removeprefix("pixels/"): part for name, part in pixels.items()})
+        self._pending = [state["pending"].copy()]
+        self._due_ns, self._read_ns, self._seq, self._dropped = map(int, state["clock"])

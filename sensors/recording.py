@@ -1,37 +1,20 @@
-"""Recordings of event cameras: read from files, and played as if live.
-
-Readers by the ending of the file name: `.aedat4`, `.raw` (EVT2, EVT3), `.dat`, `.es` and `.csv`
-(t,x,y,on with a header line) are read by faery; `.bin` is the 5-byte ATIS format of N-MNIST
-(Orchard et al. 2015, Front. Neurosci. 9:437) and `.txt` the text of the event-camera data set
-(Mueggler et al. 2017, IJRR 36:142): a line an event, `t[s] x y p`.
-"""
+"""Recordings of event cameras: read from files, and played as if live; kinds: `formats.py`."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
 
-import faery
 import numpy as np
 
 from reflexarc.runtime.batch import EVENT, Array, Batch, Schema
 from reflexarc.runtime.errors import ConfigError, MissingFileError
 from reflexarc.sensors.base import Sensor
-
-#: Assumed where neither the file nor the caller says how large the sensor is.
-DEFAULT_SIZE = (1280, 720)
-#: Events that a reader of ours takes at a time.
-CHUNK = 1 << 14
-#: Widths and heights of the sensors that `.bin` files come from; the smallest that fits is taken.
-_ATIS_SIDES = (34, 128, 256)
-_EVT_WORD_BYTES = {b"2": 4, b"2.0": 4, b"2.1": 8, b"3": 2, b"3.0": 2}
-_EVT_VERSION = re.compile(rb"^% (?:evt |format EVT)([\d.]+)", re.MULTILINE)
+from reflexarc.sensors.formats import open_events
 
 
 class RecordingReader:
-    """A file of camera events.
+    """A file of camera events, or the folder of a bag of ROS 2.
 
     Iterating gives chunks, arrays of EVENT with times in microseconds as recorded, made
     non-decreasing where the sensor's clock stepped back. Each iteration reads the file anew, and
@@ -40,6 +23,7 @@ class RecordingReader:
 
     Attributes:
         path: the file.
+        format: its kind, as `EVT3` or `AEDAT4`.
         width, height: of the sensor, in pixels.
     """
 
@@ -49,16 +33,14 @@ class RecordingReader:
         Raises MissingFileError, and ConfigError for a file that is empty or of an unknown kind.
         """
         self.path = Path(path)
-        if not self.path.is_file():
+        bag = (self.path / "metadata.yaml").is_file()
+        if not (bag or self.path.is_file()):
             raise MissingFileError(f"{path}: no such file; check the name")
-        if self.path.stat().st_size == 0:
+        if not bag and self.path.stat().st_size == 0:
             raise ConfigError(f"{path}: the file is empty")
-        kind = self.path.suffix.lower()
-        if kind not in _OPENERS:
-            known = " ".join(_OPENERS)
-            raise ConfigError(f"{path}: unknown kind of recording '{kind}'; known: {known}")
         with _Complaints(self.path):
-            (self.width, self.height), self._chunks = _OPENERS[kind](self.path, size)
+            opened = open_events(self.path, size)
+        self.format, (self.width, self.height), self._chunks = opened
 
     def __iter__(self) -> Iterator[Array]:
         """Read the file from its beginning."""
@@ -99,84 +81,6 @@ class _Complaints:
         if kind in (RuntimeError, ValueError, OSError, Exception):
             lines = str(error).splitlines() or [str(kind)]
             raise ConfigError(f"{self._path}: cannot be read: {lines[0]}") from None
-
-
-Opened = tuple[tuple[int, int], Callable[[], Iterator[Array]]]
-
-
-def _open_faery(path: Path, size: tuple[int, int] | None) -> Opened:
-    stream = faery.events_stream_from_file(path, dimensions_fallback=size or DEFAULT_SIZE)
-    return stream.dimensions(), lambda: iter(stream)
-
-
-def _open_evt(path: Path, size: tuple[int, int] | None) -> Opened:
-    """EVT has no end mark and faery takes what comes: check version and length first."""
-    header = bytearray()
-    with path.open("rb") as file:
-        while file.peek(1)[:1] == b"%":
-            header += file.readline(4096)
-    version = _EVT_VERSION.search(header)
-    word_bytes = _EVT_WORD_BYTES.get(version[1]) if version else None
-    if word_bytes is None:
-        raise ConfigError(f"{path}: not an EVT2 or EVT3 recording: its header names no version")
-    if (path.stat().st_size - len(header)) % word_bytes:
-        raise ConfigError(f"{path}: truncated: it ends inside an event; copy it again")
-    return _open_faery(path, size)
-
-
-def _open_atis(path: Path, size: tuple[int, int] | None) -> Opened:
-    """`.bin`: x, y, then big-endian 24 bits, polarity on top of 23 bits of microseconds."""
-    if path.stat().st_size % 5:
-        raise ConfigError(f"{path}: truncated: it ends inside an event; copy it again")
-    raw = np.memmap(path, np.uint8, "r").reshape(-1, 5)
-    largest = int(raw[:, :2].max())
-    side = next(side for side in _ATIS_SIDES if largest < side)
-
-    def chunks() -> Iterator[Array]:
-        for begin in range(0, len(raw), CHUNK):
-            part = raw[begin : begin + CHUNK].astype(np.uint32)
-            events = np.empty(len(part), EVENT)
-            events["x"], events["y"] = part[:, 0], part[:, 1]
-            events["t"] = (part[:, 2] & 0x7F) << 16 | part[:, 3] << 8 | part[:, 4]
-            events["on"] = part[:, 2] >> 7
-            yield events
-
-    return size or (side, side), chunks
-
-
-def _open_text(path: Path, size: tuple[int, int] | None) -> Opened:
-    def chunks() -> Iterator[Array]:
-        with path.open(encoding="ascii", errors="replace") as file:
-            done = 0
-            while lines := list(islice(file, CHUNK)):
-                yield _parse_text(lines, path, done)
-                done += len(lines)
-
-    return size or DEFAULT_SIZE, chunks
-
-
-def _parse_text(lines: list[str], path: Path, done: int) -> Array:
-    events = np.empty(len(lines), EVENT)
-    for n, line in enumerate(lines):
-        try:
-            t_s, x, y, p = line.split()
-            events[n] = round(float(t_s) * 1e6), int(x), int(y), ("0", "1").index(p)
-        except (ValueError, OverflowError):
-            raise ConfigError(
-                f"{path}:{done + n + 1}: expected 't[s] x y p', got {line.strip()[:40]!r}"
-            ) from None
-    return events
-
-
-_OPENERS: dict[str, Callable[[Path, tuple[int, int] | None], Opened]] = {
-    ".aedat4": _open_faery,
-    ".raw": _open_evt,
-    ".dat": _open_faery,
-    ".es": _open_faery,
-    ".csv": _open_faery,
-    ".bin": _open_atis,
-    ".txt": _open_text,
-}
 
 
 def play(reader: RecordingReader, *, speed: float = 1.0, repeat: bool = False) -> Iterator[Array]:

@@ -97,3 +97,14 @@ def test_every_network_fires(options):
     command = [sys.executable, str(BENCHMARKS / "driver.py"), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert 1.0 < json.loads(done.stdout)["rate_hz"] < 100.0
+
+
+def test_pixels_are_measured_per_pixel_and_frame():
+    pytest.importorskip("reflexarc.ext.pixels")
+    script = [sys.executable, BENCHMARKS / "pixels.py", "--width=40", "--height=24", "--frames=9"]
+    done = subprocess.run(script, check=True, capture_output=True, text=True)
+    found = json.loads(done.stdout)
+    assert found["pixels"] == 960
+    assert found["still/clean"]["reflexarc"]["events_per_frame"] == 0
+    assert found["moving/clean"]["reflexarc"]["events_per_frame"] > 1
+    assert 0 < found["still/clean"]["reflexarc"]["ns_per_pixel"] < 1e4

@@ -5,9 +5,15 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
+from reflexarc.runtime.config import parse_yaml
 from reflexarc.runtime.network import RECEPTORS
 from reflexarc.runtime.neurons import NeuronModel
+from reflexarc.runtime.plasticity import own_rules
+from reflexarc.sensors.formats import ENDINGS
+from reflexarc.sensors.pixels import PRESETS, PixelSpec
+from reflexarc.sensors.pooling import PooledPixels, PooledPixelsSpec
 
 DOCS = Path(__file__).parents[1] / "docs"
 if not DOCS.exists():
@@ -52,3 +58,77 @@ def test_every_parameter_is_listed_with_its_default():
     for model in NeuronModel.__subclasses__():
         wanted = [f"`{f.name}` {f.default:g}" for f in dataclasses.fields(model)]
         assert listed[model.kind][0].split(", ") == wanted
+
+
+def test_all_code_of_learning_works(run_block):
+    text = (DOCS / "plasticity.md").read_text()
+    first, second = re.findall(r"```python\n(.*?)```", text, flags=re.S)
+    shown = run_block("python", f"{first}\n{second}", "-P", "-W", "error")
+    spikes, updates = re.search(r"(\d+) spikes, (\d+) weight updates", shown).groups()
+    assert int(spikes) > 10
+    assert int(updates) > 1000
+    low, high = re.search(r"weights from (\S+) to (\S+)", shown).groups()
+    assert float(low) < 0.4 < float(high)
+
+
+def test_the_yaml_of_learning_is_the_network_of_learning():
+    text = (DOCS / "plasticity.md").read_text()
+    declared = yaml.safe_load(re.search(r"```yaml\n(.*?)```", text, flags=re.S)[1])
+    for rule in declared["plasticity"]["hidden_to_motor"]:
+        own_rules()[rule["rule"]].model_validate(rule)
+
+
+def test_every_rule_is_listed_with_its_parameters():
+    text = (DOCS / "plasticity.md").read_text()
+    lines = [[cell.strip() for cell in line.strip("| ").split(" | ")]
+             for line in re.findall(r"^\| `.*$", text, re.M)]  # fmt: skip
+    listed = {cells[0].strip("`"): cells for cells in lines}
+    assert set(listed) == set(own_rules())
+    for name, rule in own_rules().items():
+        _, _, places, exact, parameters = listed[name]
+        assert places.split(", ") == sorted(rule.places)
+        assert exact == ("no" if rule.clocked_only else "yes")
+        keys = [key for key in rule.model_fields if key not in COMMON]
+        assert re.findall(r"`(\w+)`", parameters) == keys
+        for key, default in re.findall(r"`(\w+)` ([^,]+)", parameters):
+            assert str(rule.model_fields[key].default) in (default, str(float_of(default)))
+
+
+#: Keys that every rule, or every rule of spikes, has.
+COMMON = ("rule", "w_min", "w_max", "sign", "frozen", "precision", "dendritic_delay_s")
+
+
+def float_of(text):
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def test_sensors_by_name_are_those_of_the_code():
+    text = (DOCS / "event-camera.md").read_text()
+    listed = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (\S+) \| (.+) \|$", text, re.M)
+    shown = {(preset, key): float(value) for preset, key, value, _ in listed}
+    assert len(shown) == len(listed)
+    assert shown == {
+        (preset, key): value for preset, said in PRESETS.items() for key, value in said.items()
+    }
+
+
+def test_the_line_of_yaml_about_pixels_is_right():
+    text = (DOCS / "event-camera.md").read_text()
+    said = re.search(r"```yaml\n(.*?)```", text, re.S).group(1)
+    spec = parse_yaml(said, "event-camera.md").validate(PixelSpec, ("pixels",))
+    assert (spec.preset, spec.cutoff_hz) == ("davis346", 100.0)
+
+
+def test_the_filter_of_the_page_about_recordings_is_right():
+    text = (DOCS / "recordings.md").read_text()
+    said = re.search(r"```yaml\n(.*?)```", text, re.S).group(1)
+    spec = parse_yaml(said, "recordings.md").validate(PooledPixelsSpec)
+    assert PooledPixels(spec, spec.lines).size == 2 * 32 * 32
+
+
+def test_every_ending_that_is_read_is_listed():
+    text = (DOCS / "recordings.md").read_text()
+    assert set(ENDINGS) <= set(re.findall(r"`(\.\w+)`", text))

@@ -73,7 +73,7 @@ class Edge:
         per_source, per_target, per_synapse, shared = numbers(rule.kernel)
         self.kernel, self.tick_s = rule.kernel, tick_s
         self.parameter = np.array(rule.parameters(tick_s), np.float64)
-        self.w_min, self.w_max = rule.w_min, rule.w_max
+        self.w_min, self.w_max = (float(weight.dtype.type(x)) for x in (rule.w_min, rule.w_max))
         if rule.sign != "any":
             self.w_min = max(self.w_min, 0.0)
         self.sign = -1.0 if rule.sign == "negative" else 1.0
@@ -84,7 +84,7 @@ class Edge:
         self.sources, self.targets, self.synapses = sources, targets, int(synapses.rows[-1])
         self.weight = weight
         strength, first = rule.first(self.sign * weight)
-        weight[:] = self.sign * strength
+        weight[:] = self.sign * np.clip(strength, self.w_min, self.w_max)
         self.of_source = np.zeros(per_source * sources + 1)
         self.of_target = np.zeros((per_target + rule.per_target(tick_s)) * targets + 1)
         self.of_synapse = np.zeros(per_synapse * self.synapses + 1)

@@ -56,9 +56,10 @@ class Rule(Strict):
             return "sign", f"{self.sign}, but the weights reach from {low:g} to {high:g}"
         if self.sign == "negative":
             low, high = -high, -low
-        if self.w_min > low:
+        as_stored = weight.dtype.type  # a bound of 0.6 is not below a float32 of 0.6
+        if as_stored(self.w_min) > low:
             return "w_min", f"{self.w_min:g} is above the smallest weight, {low:g}"
-        if self.w_max < high:
+        if as_stored(self.w_max) < high:
             return "w_max", f"{self.w_max:g} is below the largest weight, {high:g}"
         return None
 

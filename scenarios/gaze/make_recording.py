@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from reflexarc.runtime.batch import Array
-from reflexarc.sensors.event_camera import EventCamera, PixelSpec, make_pixels
+from reflexarc.sensors.event_camera import EventCamera
+from reflexarc.sensors.pixels import PixelSpec, make_pixels
 
 WIDTH, HEIGHT = 320, 240
 SECONDS, FRAME_NS = 2.0, 2_000_000

@@ -40,7 +40,7 @@ SEED = 1
 WIDTH, HEIGHT, CELL_PX = 64, 48, 4
 #: Radians of tilt for one metre of signed moment of the events (sum of polarity times distance from
 #: the hinge's vertical): measured on a swaying pole. It depends on the pole's contrast and width.
-TILT_PER_MOMENT = -0.00252
+TILT_PER_MOMENT = -0.00216
 #: Position, velocity, tilt and tilt rate that the ensemble represents well.
 STATE_SCALE: FloatArray = np.array([1.0, 1.5, 0.25, 1.5])
 #: Low-pass of each state. Tilt is the leaky integral of its changes: the leak forgets the unknown

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from math import cos, sin
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from reflexarc.actuators.motor import JointMotor
 from reflexarc.runtime.network import FloatArray
@@ -15,8 +15,10 @@ from reflexarc.scenarios.pole_balance.view import (
     CAMERA_DISTANCE_M,
     CAMERA_HEIGHT_M,
     CAMERA_ROLL_RAD,
-    FIELD_OF_VIEW_DEG,
 )
+from reflexarc.sensors.mount import Mount, MountSpec
+from reflexarc.sensors.renderer import Renderer, RendererSpec, make_renderer
+from reflexarc.sensors.scene import Link, Scene
 
 SLIDE, HINGE = 0, 1
 
@@ -111,32 +113,15 @@ class CartPole:
         )
         return np.array([slide[0], slide[1], hinge[0], hinge[1]])
 
-    def render(self, width: int, height: int, supersampling: int) -> npt.NDArray[np.float32]:
-        """What the camera on the cart sees: luminance in 0..1, shape (height, width).
-
-        Every pixel is the mean of `supersampling` squared rays, which softens the edges.
-        """
-        cart_x = pybullet.getJointState(self._body, SLIDE, physicsClientId=self._client)[0]
-        view = pybullet.computeViewMatrix(
-            (cart_x, -CAMERA_DISTANCE_M, CAMERA_HEIGHT_M),
-            (cart_x, 0, CAMERA_HEIGHT_M),
-            (np.sin(CAMERA_ROLL_RAD), 0, np.cos(CAMERA_ROLL_RAD)),
+    def renderer(self, spec: RendererSpec) -> Renderer:
+        """What draws the view of the camera on the cart."""
+        cart = Link(self._body, SLIDE)
+        mount = MountSpec(
+            position_m=(0.0, -CAMERA_DISTANCE_M, CAMERA_HEIGHT_M),
+            target_m=(0.0, 0.0, CAMERA_HEIGHT_M),
+            up=(sin(CAMERA_ROLL_RAD), 0.0, cos(CAMERA_ROLL_RAD)),
         )
-        projection = pybullet.computeProjectionMatrixFOV(
-            FIELD_OF_VIEW_DEG, width / height, 0.1, 2 * CAMERA_DISTANCE_M
-        )
-        image = pybullet.getCameraImage(
-            width * supersampling,
-            height * supersampling,
-            view,
-            projection,
-            shadow=0,
-            renderer=pybullet.ER_TINY_RENDERER,
-            flags=pybullet.ER_NO_SEGMENTATION_MASK,
-            physicsClientId=self._client,
-        )[2]
-        green = image[:, :, 1].reshape(height, supersampling, width, supersampling)
-        return np.asarray(green.mean(axis=(1, 3)) / 255.0, np.float32)
+        return make_renderer(spec, Scene(self._client, also=[cart]), Mount(mount, cart))
 
     def close(self) -> None:
         """Give back the physics server. May be called twice."""

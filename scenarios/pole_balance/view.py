@@ -23,9 +23,6 @@ def on_plane(
 ) -> tuple[FloatArray, FloatArray]:
     """Where pixels see the pole's plane: metres beside (along x) and above the hinge.
 
-    PyBullet's renderer casts its rays about half a ray beside where its matrices put them; with two
-    rays to a pixel's side that is 6 mm, which is left in.
-
     Args:
         x, y: column and row, from the upper left.
         width, height: size of the image.

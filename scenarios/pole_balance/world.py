@@ -2,31 +2,61 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reflexarc.runtime.batch import Batch
 from reflexarc.runtime.config import Strict
 from reflexarc.runtime.network import FloatArray
 from reflexarc.runtime.world import World
-from reflexarc.sensors.event_camera import EventCamera, PixelSpec, make_pixels
+from reflexarc.scenarios.pole_balance.view import FIELD_OF_VIEW_DEG
+from reflexarc.sensors.adaptive_camera import AdaptiveCamera, ShutterSpec
+from reflexarc.sensors.event_camera import EventCamera
 from reflexarc.sensors.joints import JointReadings
+from reflexarc.sensors.lens import LensSpec
+from reflexarc.sensors.pixels import PixelSpec, make_pixels
+from reflexarc.sensors.renderer import (
+    LightSpec,
+    RasterRenderer,
+    RendererKind,
+    RendererSpec,
+    Samples,
+)
 
 if TYPE_CHECKING:
     from reflexarc.scenarios.pole_balance.cartpole import CartPole
 
 
 class CameraConfig(Strict):
-    """The event camera on the cart. Each pixel is the mean of `supersampling` squared rays."""
+    """The event camera on the cart: a picture every `period_ns`, or as `shutter` says."""
 
     width: int = Field(default=64, ge=8, le=640)
     height: int = Field(default=48, ge=8, le=480)
     period_ns: int = Field(default=4_000_000, ge=100_000)
-    supersampling: int = Field(default=2, ge=1, le=8)
+    renderer: RendererKind = "raster"
+    samples: Samples = "edges"
+    shutter: ShutterSpec | None = None
     pixels: PixelSpec = PixelSpec()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.shutter and self.renderer == "tiny":
+            raise ValueError("`shutter` needs `renderer: raster`; `tiny` keeps to period_ns")
+        return self
+
+    def rendering(self) -> RendererSpec:
+        """How the pictures are made."""
+        return RendererSpec(
+            width=self.width,
+            height=self.height,
+            renderer=self.renderer,
+            samples=self.samples,
+            near_m=0.1,
+            lens=LensSpec(field_of_view_deg=FIELD_OF_VIEW_DEG),
+            light=LightSpec(to_light=(0.0, 0.0, 1.0), ambient=0.6, background=1.0),
+        )
 
 
 class PushConfig(Strict):
@@ -75,7 +105,8 @@ class PoleBalance(World):
 
     Streams: `camera` (events; the camera rides on the cart, looks along the hinge axis and so sees
     the tilt alone), `rail` (cart position in m and velocity in m/s), `truth` (position, velocity,
-    tilt in rad, its rate in rad/s, pole mass in kg). Tilt is positive towards positive x; it starts
+    tilt in rad, its rate in rad/s, pole mass in kg); under a `shutter` also `pictures` (drawn,
+    shown again, put off so far: see AdaptiveCamera). Tilt is positive towards positive x; it starts
     evenly distributed within `initial_tilt_rad` on both sides of upright.
     """
 
@@ -107,6 +138,9 @@ class PoleBalance(World):
         self._camera = _camera(config.camera, self._plant, pixels) if config.camera else None
         self._rail = JointReadings("rail", lambda: self._plant.state()[:2])
         self._truth = JointReadings("truth", self._measure_truth)
+        self._pictures: JointReadings | None = None
+        if isinstance(self._camera, AdaptiveCamera):
+            self._pictures = JointReadings("pictures", self._camera.counts)
 
     def advance(self, until_ns: int, command: FloatArray) -> list[Batch]:
         """Hold the force `command` (N, shape (1,)) until `until_ns`; camera, rail and truth."""
@@ -116,6 +150,8 @@ class PoleBalance(World):
         batches = [self._rail.read(until_ns), self._truth.read(until_ns)]
         if self._camera:
             batches.insert(0, self._camera.read(until_ns))
+        if self._pictures:
+            batches.append(self._pictures.read(until_ns))
         return batches
 
     def close(self) -> None:
@@ -130,7 +166,9 @@ class PoleBalance(World):
         if self._pushes:
             self._plant.push(self._pushes.force_n(now_s))
         self._plant.motor.apply(force_n)
-        if self._camera and self._camera.due(self._now_ns):
+        if isinstance(self._camera, AdaptiveCamera):
+            self._camera.step(self._now_ns)
+        elif self._camera and self._camera.due(self._now_ns):
             self._camera.expose(self._now_ns)
         self._plant.step()
         self._now_ns += self._period_ns
@@ -161,7 +199,7 @@ class Pushes:
 def _camera(config: CameraConfig, plant: CartPole, generator: np.random.Generator) -> EventCamera:
     pixels = make_pixels(config.pixels, config.width, config.height, generator)
 
-    def render() -> npt.NDArray[np.float32]:
-        return plant.render(config.width, config.height, config.supersampling)
-
-    return EventCamera("camera", render, pixels, config.period_ns)
+    renderer = plant.renderer(config.rendering())
+    if config.shutter and isinstance(renderer, RasterRenderer):
+        return AdaptiveCamera("camera", renderer, pixels, config.shutter)
+    return EventCamera("camera", renderer, pixels, config.period_ns)

@@ -17,8 +17,11 @@ from reflexarc.runtime.scenario import Scenario
 from reflexarc.runtime.worldcontract import WorldContract
 from reflexarc.sensors.contract import EncoderContract, SensorContract
 from reflexarc.sensors.encoders import make_encoder
-from reflexarc.sensors.event_camera import EventCamera, PixelSpec, make_pixels
+from reflexarc.sensors.event_camera import EventCamera
+from reflexarc.sensors.eventfilter import EventFilterSpec
 from reflexarc.sensors.joints import JointReadings
+from reflexarc.sensors.latency import LatencySpec
+from reflexarc.sensors.pixels import PixelSpec, make_pixels
 from reflexarc.sensors.pooling import PooledPixelsSpec
 from reflexarc.sensors.population import DeltaSpec, GaussianPopulationSpec, SignedRateSpec
 from reflexarc.sensors.recorded import RecordedSensor
@@ -68,6 +71,25 @@ class TestPooledPixels(EncoderContract):
         return parts[: now_ns // self.period_ns % 3]
 
 
+class TestFilteredPixels(TestPooledPixels):
+    def make_encoder(self):
+        said = EventFilterSpec(
+            region={"left": 4, "top": 2, "width": 40, "height": 30},
+            hot_rate_hz=50.0,
+            background_us=20_000,
+        )
+        spec = PooledPixelsSpec(
+            kind="pooled_pixels",
+            stream="camera",
+            port="p",
+            width=64,
+            height=48,
+            cell_px=8,
+            filter=said,
+        )
+        return make_encoder(spec, spec.lines)
+
+
 class ReadingEncoders(EncoderContract):
     spec = None
     lines = 0
@@ -108,6 +130,13 @@ class TestSignedRate(ReadingEncoders):
 class TestDelta(ReadingEncoders):
     lines = 4
     spec = DeltaSpec(kind="delta", stream="rail", port="p", readings=[0, 1], quantum=[0.05, 0.5])
+
+
+class TestLatency(ReadingEncoders):
+    lines = 2
+    spec = LatencySpec(
+        kind="latency", stream="rail", port="p", readings=[1, 0], low=[-1.0, -5.0], high=[1.0, 5.0]
+    )
 
 
 del ReadingEncoders

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reflexarc.runtime.errors import ConfigError
+from reflexarc.runtime.scenario import Scenario
 from reflexarc.runtime.world import Controller
 from reflexarc.scenarios.pole_balance.baselines import (
     LineTracker,
@@ -127,7 +129,7 @@ def test_camera_sees_the_tilt() -> None:
 
 
 def test_tracker_finds_the_tilt() -> None:
-    tracker = LineTracker(64, 48, memory_events=150)
+    tracker = LineTracker(64, 48, memory_events=30)
     with world(seed=1, pushes=None, initial_tilt_rad=0.05) as plant:
         for n in range(350):
             camera, _, truth = plant.advance((n + 1) * PERIOD_NS, np.zeros(1))
@@ -196,3 +198,51 @@ def test_score_judges_tilt_and_rail() -> None:
     assert not score.update(np.array([0.0, 0, -0.3, 0, 0.5]), 2_000_000_000)
     assert score.value == pytest.approx(1.0)
     assert score.unit == "s balanced"
+
+
+def test_under_a_shutter_pictures_follow_the_motion_and_are_counted() -> None:
+    shutter = {"motion_px": 0.5, "longest_ns": 50_000_000}
+    with world(seed=1, pushes=None, initial_tilt_rad=0.05, camera={"shutter": shutter}) as plant:
+        counts = []
+        for n in range(350):
+            camera, *_, pictures = plant.advance((n + 1) * PERIOD_NS, np.zeros(1))
+            counts.append(pictures.values[0])
+            assert camera.stream == "camera"
+    assert pictures.stream == "pictures"
+    # it falls ever faster: few pictures at first, many in the end; 175 by the clock
+    early, late = counts[99], counts[-1] - counts[249]
+    assert 3 < early < 20
+    assert late > 2 * early
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("renderer=egl", "camera.renderer: input should be 'raster' or 'tiny'"),
+        ("shutter.motion_px=-1", "camera.shutter.motion_px: input should be greater than 0"),
+        ("shutter.speed=1", "camera.shutter.speed: unknown key"),
+        ("shutter.longest_ns=1000", "shortest_ns must not be above longest_ns"),
+        ("samples=8x8", "camera.samples: input should be"),
+    ],
+)
+def test_a_wrong_camera_is_one_line(setting: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Scenario.load("pole-balance", [f"world.config.camera.{setting}"])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_shutter_needs_our_renderer() -> None:
+    settings = ["world.config.camera.renderer=tiny", "world.config.camera.shutter={}"]
+    with pytest.raises(ConfigError, match="needs `renderer: raster`"):
+        Scenario.load("pole-balance", settings)
+
+
+def test_both_renderers_show_the_same_tilt() -> None:
+    moments = []
+    for renderer in ("raster", "tiny"):
+        with world(seed=1, pushes=None, camera={"renderer": renderer}) as plant:
+            events = [plant.advance((n + 1) * PERIOD_NS, np.zeros(1))[0].values for n in range(300)]
+        seen = np.concatenate(events)
+        moments.append(float(np.sum(np.where(seen["p"], 1.0, -1.0) * (seen["x"] - 31.5))))
+    assert moments[0] == pytest.approx(moments[1], rel=0.05)

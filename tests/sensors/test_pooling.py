@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from reflexarc.ext.filters import EventFilter
 from reflexarc.ext.pooling import pool
 from reflexarc.runtime.batch import EVENT, SPIKE, Batch, Schema
 from reflexarc.sensors.pooling import PooledPixels, PooledPixelsSpec
@@ -54,7 +55,7 @@ def test_events_outside_the_image_are_counted_and_left_out() -> None:
     batch = events(500, np.random.default_rng(0), width=20)
     inside = np.count_nonzero(batch.values["x"] < 10)
     assert len(encoder.encode([batch], 0, 1_000_000)) == inside
-    assert encoder.outside == 500 - inside
+    assert encoder.left_out == 500 - inside
 
 
 def test_no_batch_no_spikes() -> None:
@@ -78,3 +79,30 @@ def test_kernel_refuses_other_layouts() -> None:
         pool(np.zeros(3, "u1"), SPIKE, 4, 4, 2, 0, 0, 1)
     with pytest.raises(ValueError, match="cell_px"):
         pool(np.zeros(3, EVENT), SPIKE, 4, 4, 0, 0, 0, 1)
+
+
+def test_a_filter_with_a_region_has_the_cells_of_the_region() -> None:
+    said = {
+        "region": {"left": 2, "top": 1, "width": 4, "height": 6},
+        "polarity": "on",
+        "background_us": 500,
+    }
+    filtered = PooledPixelsSpec.model_validate(
+        {**spec(cell_px=2).model_dump(), "filter": said}, strict=True
+    )
+    assert filtered.lines == 2 * 2 * 3
+    batch = events(800, np.random.default_rng(1))
+    encoder = PooledPixels(filtered, 12)
+    spikes = encoder.encode([batch], 4_000_000, 6_000_000)
+    sieve = EventFilter(10, 7, region=(2, 1, 6, 7), off=False, background_us=500)
+    passed = sieve.sift(batch.values)
+    assert 50 < len(passed) < 250
+    np.testing.assert_array_equal(spikes["i"], 6 + passed["y"] // 2 * 2 + passed["x"] // 2)
+    assert encoder.left_out == 800 - len(passed)
+
+
+def test_a_region_outside_the_image_is_refused() -> None:
+    said = {"region": {"left": 8, "top": 0, "width": 4, "height": 2}}
+    filtered = PooledPixelsSpec.model_validate({**spec().model_dump(), "filter": said})
+    with pytest.raises(ValueError, match="not within 10 x 7 pixels"):
+        PooledPixels(filtered, filtered.lines)

@@ -1,6 +1,9 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import faery
+import h5py
 import numpy as np
 import pytest
 
@@ -74,8 +77,141 @@ def test_time_that_steps_back_is_held(tmp_path):
     np.testing.assert_array_equal(read(path)["t"], np.maximum.accumulate(events["t"]))
 
 
+def evt21(path, events, header, swap=False):
+    """One word an event, with the mask's bit for the rest of x."""
+    words, before = [0xE << 60], None
+    for event in events:
+        t, x, y, on = (int(event[name]) for name in ("t", "x", "y", "on"))
+        if t >> 6 != before:
+            before = t >> 6
+            words.append(0x8 << 60 | (before & 0xFFF_FFFF) << 32)
+        words.append(on << 60 | (t & 63) << 54 | (x & ~31) << 43 | y << 32 | 1 << (x & 31))
+    words = np.array(words, "<u8")
+    if swap:
+        words = words << np.uint64(32) | words >> np.uint64(32)
+    path.write_bytes(header + words.tobytes())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("header", "swap"),
+    [
+        (b"% evt 2.1\n% geometry 64x48\n% end\n", False),
+        (b"% format EVT21;height=48;width=64\n% end\n", False),
+        (b"% evt 2.1\n% format EVT21;endianness=legacy;height=48;width=64\n% end\n", True),
+    ],
+)
+def test_evt_2_1_is_read(tmp_path, header, swap):
+    # longer than a chunk, and over the time at which the high bits start anew
+    events = sample(20_000)
+    events["t"] += np.uint64(2**34 - 55_000)
+    events["x"][0], events["x"][-1] = 63, 0
+    reader = RecordingReader(evt21(tmp_path / "a.raw", events, header, swap))
+    assert (reader.format, reader.width, reader.height) == ("EVT2.1", 64, 48)
+    np.testing.assert_array_equal(np.concatenate(list(reader)), events)
+
+
+def test_a_word_of_evt_2_1_is_a_row_of_events(tmp_path):
+    words = [
+        0x1 << 60 | 7,
+        0x8 << 60 | 2 << 32,
+        0x1 << 60 | 5 << 54 | 32 << 43 | 3 << 32 | 1 << 31 | 5,
+    ]
+    path = tmp_path / "a.raw"
+    path.write_bytes(b"% evt 2.1\n% end\n" + np.array(words, "<u8").tobytes())
+    assert [tuple(event) for event in read(path)] == [(133, x, 3, True) for x in (32, 34, 63)]
+
+
+def dat_2d(path, events, version):
+    x_bits, y_bits = (14, 14) if version == 2 else (9, 8)
+    words = np.zeros((len(events), 2), "<u4")
+    words[:, 0] = events["t"]
+    words[:, 1] = events["x"] | events["y"].astype(np.uint32) << x_bits
+    words[:, 1] |= events["on"].astype(np.uint32) << x_bits + y_bits
+    path.write_bytes(f"% Data file\n% Version {version}\n".encode() + b"\0\x08" + words.tobytes())
+    return path
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_older_type_of_dat_is_read(tmp_path, version):
+    path = dat_2d(tmp_path / "sample.dat", sample(), version)
+    reader = RecordingReader(path)
+    np.testing.assert_array_equal(np.concatenate(list(reader)), sample())
+    # the smallest that has all of them
+    assert (reader.format, reader.width, reader.height) == ("DAT 2d", 64, 48)
+
+
+def aedat2(path, address, t_us, chip=""):
+    pairs = np.stack([np.asarray(address), np.asarray(t_us)], axis=1).astype(">u4")
+    path.write_bytes(f"#!AER-DAT2.0\r\n# AEChip: {chip}\r\n".encode() + pairs.tobytes())
+    return path
+
+
+def test_aedat_2_of_a_davis_is_read_without_what_is_no_event(tmp_path):
+    events = sample()
+    events["x"][0], events["y"][0] = 345, 259
+    x, y = 345 - events["x"].astype(np.uint32), 259 - events["y"].astype(np.uint32)
+    address = y << 22 | x << 12 | events["on"].astype(np.uint32) << 11
+    others = [address | 1 << 31, address | 1 << 10]
+    mixed = np.stack([address, *others], axis=1).ravel()
+    path = aedat2(tmp_path / "sample.aedat", mixed, np.repeat(events["t"], 3))
+    for size in (None, (346, 260)):
+        reader = RecordingReader(path, size=size)
+        np.testing.assert_array_equal(np.concatenate(list(reader)), events)
+        assert (reader.format, reader.width, reader.height) == ("AEDAT2", 346, 260)
+
+
+def test_aedat_2_of_a_dvs128_is_read(tmp_path):
+    events = sample()
+    x, y = 127 - events["x"].astype(np.uint32), 127 - events["y"].astype(np.uint32)
+    address = y << 8 | x << 1 | ~events["on"]
+    mixed = np.stack([address, address | 1 << 15], axis=1).ravel()
+    path = aedat2(tmp_path / "a.aedat", mixed, np.repeat(events["t"], 2), "x.dvs128.DVS128")
+    reader = RecordingReader(path)
+    np.testing.assert_array_equal(np.concatenate(list(reader)), events)
+    assert (reader.width, reader.height) == (128, 128)
+
+
+def dsec(path, events, **filters):
+    with h5py.File(path, "w") as file:
+        file["t_offset"] = 5000
+        for name, key in (("t", "t"), ("x", "x"), ("y", "y"), ("p", "on")):
+            values = events[key] - (5000 if name == "t" else 0)
+            file.create_dataset(f"events/{name}", data=values.astype(np.uint32), **filters)
+    return path
+
+
+def test_hdf5_in_the_layout_of_dsec_is_read(tmp_path):
+    events = sample(40_000)
+    reader = RecordingReader(dsec(tmp_path / "sample.h5", events))
+    np.testing.assert_array_equal(np.concatenate(list(reader)), events)
+    assert reader.format == "HDF5 DSEC"
+
+
+def test_hdf5_in_the_layout_of_mvsec_is_read(tmp_path):
+    events = sample(40_000)
+    columns = [events["x"], events["y"], events["t"] * 1e-6, np.where(events["on"], 1.0, -1.0)]
+    with h5py.File(tmp_path / "sample.hdf5", "w") as file:
+        file["davis/left/events"] = np.stack(columns, axis=1)
+    reader = RecordingReader(tmp_path / "sample.hdf5")
+    np.testing.assert_array_equal(np.concatenate(list(reader)), events)
+    assert (reader.format, reader.width, reader.height) == ("HDF5 MVSEC", 346, 260)
+
+
+@pytest.mark.parametrize("ending", ["aedat4", "raw", "es"])
+def test_how_a_file_begins_counts_for_more_than_its_name(tmp_path, ending):
+    path = write(tmp_path / f"sample.{ending}").rename(tmp_path / "sample.txt")
+    np.testing.assert_array_equal(read(path), sample())
+
+
 def cut(path, bytes_off):
     path.write_bytes(path.read_bytes()[:-bytes_off])
+    return path
+
+
+def hdf5(path, name):
+    with h5py.File(path, "w") as file:
+        file[name] = np.zeros(3)
     return path
 
 
@@ -97,6 +233,18 @@ def cut(path, bytes_off):
         (lambda d: (d / "a.txt").write_text("-1 1 2 1\n") and d / "a.txt", "txt:1: expected"),
         (lambda d: (d / "a.txt").write_bytes(b"\xff\xfe") and d / "a.txt", "txt:1: expected"),
         (lambda d: cut(write(d / "a.raw"), 1), "truncated"),
+        (lambda d: cut(dat_2d(d / "a.dat", sample(), 2), 3), "truncated"),
+        (lambda d: cut(aedat2(d / "a.aedat", [0, 1], [2, 3]), 3), "truncated"),
+        (lambda d: aedat2(d / "a.aedat", [1 << 31], [2]), "no events"),
+        (lambda d: (d / "a.aedat").write_bytes(b"noise") and d / "a.aedat", "not an AEDAT"),
+        (
+            lambda d: (d / "a.aedat").write_bytes(b"#!AER-DAT3.1\n1") and d / "a.aedat",
+            "AEDAT 3.1",
+        ),
+        (lambda d: (d / "a.dat").write_bytes(b"% D\n\x0e\x08") and d / "a.dat", "not a DAT"),
+        (lambda d: (d / "a.h5").write_bytes(b"noise" * 9) and d / "a.h5", "cannot be read"),
+        (lambda d: hdf5(d / "a.h5", "CD/events"), "neither DSEC's nor MVSEC's layout; it has: CD"),
+        (lambda d: cut(dsec(d / "a.h5", sample()), 5000), "cannot be read"),
         (lambda d: cut(write(d / "a.bin"), 1), "truncated"),
         (lambda d: cut(write(d / "a.aedat4"), 2000), "cannot be read"),
     ],
@@ -143,6 +291,35 @@ def test_a_repeated_recording_goes_on_for_ever(tmp_path):
 
 
 @needs_shared
+def test_a_filter_that_is_not_there_is_named():
+    path = SHARED / "derived_dsec_layout.h5"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not here")
+    code = f"""
+import importlib.util, sys
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name: None if name == "hdf5plugin" else found(name)
+from reflexarc.sensors.recording import RecordingReader
+try:
+    list(RecordingReader({str(path)!r}))
+except Exception as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("a filter that is not here; pip install hdf5plugin")
+
+
+@needs_shared
+def test_compressed_hdf5_has_its_published_count():
+    pytest.importorskip("hdf5plugin")
+    path = SHARED / "derived_dsec_layout.h5"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not here")
+    events = read(path)
+    assert (len(events), events["t"][0], events["t"][-1]) == (219596, 11718656, 11727457)
+
+
+@needs_shared
 @pytest.mark.parametrize(
     ("name", "count", "size", "first_us", "last_us"),
     [
@@ -155,6 +332,7 @@ def test_a_repeated_recording_goes_on_for_ever(tmp_path):
         ("nmnist_sample.bin", 4325, (34, 34), 654, 311175),
         ("nmnist/0001_label5.bin", 4681, (34, 34), None, None),
         ("dvs128/1.bin", 63471, (128, 128), None, None),
+        ("ncars_004397_td.dat", 4407, (54, 61), 0, 99937),
     ],
 )
 def test_recordings_of_others_have_their_published_counts(name, count, size, first_us, last_us):

@@ -48,6 +48,7 @@ STACKS: dict[str, Sequence[Rule]] = {
     "oja": [OJA, SCALING, REWIRING],
     "r_stdp": [REWARD, SCALING, REWIRING],
     "vogels": [VOGELS, REWIRING],
+    "short_term": [reflexarc.ShortTerm(u=0.5, tau_recovery_s=0.1), STDP, SCALING, REWIRING],
     "all": [REWIRING, SCALING, STDP],
 }
 

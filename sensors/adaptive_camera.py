@@ -1,0 +1,153 @@
+"""An event camera that renders when something has moved, and no more often than that."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, model_validator
+
+from reflexarc.ext.pixels import PixelArray
+from reflexarc.ext.poses import between
+from reflexarc.runtime.batch import Batch
+from reflexarc.runtime.clock import perf_ns
+from reflexarc.runtime.config import Strict
+from reflexarc.sensors.event_camera import EventCamera
+from reflexarc.sensors.mesh import Floats, Image
+from reflexarc.sensors.renderer import RasterRenderer
+
+
+class ShutterSpec(Strict):
+    """When pictures are taken.
+
+    Attributes:
+        motion_px: how far anything may move in the image between two pictures.
+        shortest_ns: least time between two pictures, however fast it is.
+        longest_ns: most time between two pictures.
+        budget_ns: how long rendering may take between two reads. What is left then is put off and
+            counted. For wall mode: with it the events depend on the machine. None: no limit.
+    """
+
+    motion_px: float = Field(default=0.25, gt=0, le=10)
+    shortest_ns: int = Field(default=100_000, ge=1_000)
+    longest_ns: int = Field(default=10_000_000, ge=1_000)
+    budget_ns: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.shortest_ns > self.longest_ns:
+            raise ValueError("shortest_ns must not be above longest_ns")
+        return self
+
+
+class AdaptiveCamera(EventCamera):
+    """An event camera whose next picture follows the largest motion in the image.
+
+    The rule is that of ESIM (Rebecq, Gehrig & Scaramuzza 2018): a picture whenever something has
+    moved by `motion_px` since the last one, within the bounds of its ShutterSpec. Call `step` after
+    every physics step. Between two steps links move along a line and turn along an arc, so that a
+    fast thing is seen several times in a step; while nothing moves, nothing is rendered, and the
+    last picture is shown again every `longest_ns`, for the pixels have noise of their own. What is
+    hidden or beside the picture counts when it appears, or after `longest_ns`.
+
+    Attributes:
+        rendered: pictures drawn.
+        repeated: times at which the last picture was shown again without being drawn.
+        yielded: pictures that were due and were put off for want of `budget_ns`.
+    """
+
+    def __init__(
+        self, stream: str, renderer: RasterRenderer, pixels: PixelArray, spec: ShutterSpec
+    ) -> None:
+        super().__init__(stream, self._show, pixels, spec.longest_ns)
+        self._renderer, self._spec = renderer, spec
+        self._image: Image | None = None
+        self._pictured = self._before = np.zeros((0, 7))
+        self._pictured_ns = self._before_ns = 0
+        self._moved_px = 0.0
+        self._spent_ns = 0
+        self.rendered = self.repeated = self.yielded = 0
+
+    def due(self, now_ns: int) -> bool:
+        """Whether there was no picture yet: all others are taken by `step`."""
+        del now_ns
+        return self._image is None
+
+    def counts(self) -> npt.NDArray[np.float64]:
+        """rendered, repeated and yielded: a reading for the record of a run."""
+        return np.array([self.rendered, self.repeated, self.yielded], dtype=np.float64)
+
+    def read(self, now_ns: int) -> Batch:
+        """The events of all pictures since the last call; rendering has its budget again."""
+        if self._image is None:
+            self.step(now_ns)
+        self._spent_ns = 0
+        return super().read(now_ns)
+
+    def step(self, now_ns: int) -> None:
+        """The world has moved from the last call to `now_ns`; take the pictures that are due."""
+        start_ns = perf_ns()
+        links = self._renderer.scene.look()
+        if self._image is None:
+            self._take(links, now_ns)
+        elif not np.array_equal(links, self._before):
+            self._move(links, now_ns, start_ns)
+        elif not np.array_equal(links, self._pictured):
+            self._take(links, self._before_ns)  # it came to rest where it was at the last step
+        elif now_ns >= self._pictured_ns + self._spec.longest_ns:
+            self._repeat(now_ns)
+        self._before, self._before_ns = links, now_ns
+        self._spent_ns += perf_ns() - start_ns
+
+    def _move(self, links: Floats, now_ns: int, start_ns: int) -> None:
+        """Take the pictures that are due while the links go from where they were to `links`."""
+        before, before_ns = self._before, self._before_ns
+        if np.array_equal(before, self._pictured) and self._pictured_ns < before_ns:
+            self._repeat(before_ns)
+        pictured, moved_px = self._pictured, self._renderer.flow_px(links)
+        for share in self._due(moved_px, now_ns):
+            at_ns = before_ns + round(share * (now_ns - before_ns))
+            if at_ns < self._pictured_ns + self._spec.shortest_ns:
+                continue
+            if self._is_spent(start_ns):
+                self.yielded += 1
+                continue
+            self._take(links if at_ns == now_ns else between(before, links, share), at_ns)
+        same = self._pictured is pictured
+        self._moved_px = moved_px if same else self._renderer.flow_px(links)
+
+    def _due(self, to_px: float, now_ns: int) -> Floats:
+        """When in a step (0 to 1) pictures are due, if motion in the image grows evenly in it."""
+        spec, from_px = self._spec, self._moved_px
+        most = max(1, (now_ns - self._before_ns) // spec.shortest_ns)
+        first, last = from_px // spec.motion_px + 1, to_px // spec.motion_px
+        if last - first >= most:
+            return np.arange(1, most + 1) / most
+        if last >= first:
+            return (np.arange(first, last + 1) * spec.motion_px - from_px) / (to_px - from_px)
+        late = now_ns >= self._pictured_ns + spec.longest_ns
+        return np.ones(1) if late or from_px >= spec.motion_px else np.zeros(0)
+
+    def _is_spent(self, start_ns: int) -> bool:
+        budget_ns = self._spec.budget_ns
+        return budget_ns is not None and self._spent_ns + perf_ns() - start_ns >= budget_ns
+
+    def _take(self, links: Floats, at_ns: int) -> None:
+        self._image = self._renderer.draw(links)
+        self.rendered += 1
+        self._pictured, self._moved_px = links, 0.0
+        self._expose(at_ns)
+
+    def _repeat(self, at_ns: int) -> None:
+        """Show the last picture again: until now it was what there was to see."""
+        self.repeated += 1
+        self._expose(at_ns)
+
+    def _expose(self, at_ns: int) -> None:
+        self._pictured_ns = at_ns
+        self.expose(at_ns)
+
+    def _show(self) -> Image:
+        assert self._image is not None
+        return self._image

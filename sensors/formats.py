@@ -1,0 +1,291 @@
+"""Kinds of files of camera events, told by how they begin, else by the ending of the name.
+
+`.aedat4`, `.raw` (EVT2, EVT3), `.dat` (cd), `.es` and `.csv` (t,x,y,on with a header line)
+are read by faery. What it refuses is read here:
+
+- `.dat` of type 2d, and version 1 of it: Prophesee's older layout (N-CARS);
+- `.aedat`, AEDAT 2: big-endian pairs of address and microseconds, of the DVS128 or of a DAVIS
+  (iniVation, "AEDAT file formats"; an address with bit 31 set is not an event). Addresses count
+  from the lower right: they are turned into those of an image;
+- `.bin`: the 5-byte ATIS format of N-MNIST (Orchard et al. 2015, Front. Neurosci. 9:437);
+- `.txt`: the text of the event-camera data set (Mueggler et al. 2017, IJRR 36:142), a line an
+  event, `t[s] x y p`.
+
+EVT2.1 is in `evt21.py`, HDF5 in `hdf5events.py`, bags of ROS in `rosbag.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import faery
+import numpy as np
+import numpy.typing as npt
+
+from reflexarc.runtime.batch import EVENT, Array
+from reflexarc.runtime.errors import ConfigError
+from reflexarc.sensors.evt21 import read_evt21, size_of
+from reflexarc.sensors.hdf5events import open_hdf5
+from reflexarc.sensors.rosbag import open_bag
+
+#: Assumed where neither the file nor the caller says how large the sensor is.
+DEFAULT_SIZE = (1280, 720)
+#: Events that a reader of ours takes at a time.
+CHUNK = 1 << 14
+#: Sides of the sensors that `.bin` files come from; the smallest that fits is taken.
+_ATIS_SIDES = (34, 128, 256)
+#: Sizes of the DAVIS; the smallest that fits is taken.
+_DAVIS_SIZES = ((240, 180), (346, 260), (640, 480))
+_EVT_WORD_BYTES = {"2": 4, "2.0": 4, "2.1": 8, "21": 8, "3": 2, "3.0": 2}
+_EVT_VERSION = re.compile(rb"^% (?:evt |format EVT)([\d.]+)", re.MULTILINE)
+_DAT_TYPES = {0x00: "2d", 0x0C: "cd"}
+
+
+class Opened(NamedTuple):
+    """A file that can be read: its format, (width, height), and its events, anew at each call."""
+
+    format: str
+    size: tuple[int, int]
+    chunks: Callable[[], Iterator[Array]]
+
+
+Size = tuple[int, int] | None
+
+
+def open_events(path: Path, size: Size) -> Opened:
+    """Open a file of events; `size` is (width, height) where it does not say.
+
+    Raises:
+        ConfigError: no known kind, or damaged where it begins.
+    """
+    if path.is_dir():
+        return _open_bag(path, size)
+    with path.open("rb") as file:
+        begin = file.read(64)
+    for magic, opener in _MAGIC.items():
+        if begin.startswith(magic):
+            return opener(path, size)
+    kind = path.suffix.lower()
+    if kind not in ENDINGS:
+        known = " ".join(ENDINGS)
+        raise ConfigError(f"{path}: unknown kind of recording '{kind}'; known: {known}")
+    return ENDINGS[kind](path, size)
+
+
+def _open_bag(path: Path, size: Size) -> Opened:
+    return Opened(*open_bag(path))
+
+
+def _open_faery(path: Path, size: Size, name: str) -> Opened:
+    stream = faery.events_stream_from_file(
+        path, dimensions_fallback=size or DEFAULT_SIZE, file_type=_FAERY_TYPES[name.split()[0]]
+    )
+    return Opened(name, stream.dimensions(), lambda: iter(stream))
+
+
+def _open_aedat4(path: Path, size: Size) -> Opened:
+    return _open_faery(path, size, "AEDAT4")
+
+
+def _open_es(path: Path, size: Size) -> Opened:
+    return _open_faery(path, size, "ES")
+
+
+def _open_csv(path: Path, size: Size) -> Opened:
+    return _open_faery(path, size, "CSV")
+
+
+def _open_percent(path: Path, size: Size) -> Opened:
+    """EVT and DAT both begin with lines after a `%`."""
+    header = _header(path, b"%")
+    return _open_evt(path, size) if _EVT_VERSION.search(header) else _by_ending(path, size)
+
+
+def _by_ending(path: Path, size: Size) -> Opened:
+    return _open_dat(path, size) if path.suffix.lower() == ".dat" else _open_evt(path, size)
+
+
+def _header(path: Path, mark: bytes) -> bytes:
+    """The lines at the beginning of a file that begin with `mark`."""
+    header = bytearray()
+    with path.open("rb") as file:
+        while file.peek(1)[:1] == mark:
+            header += file.readline(4096)
+    return bytes(header)
+
+
+def _open_evt(path: Path, size: Size) -> Opened:
+    """EVT has no end mark and faery takes what comes: check version and length first."""
+    header = _header(path, b"%")
+    found = _EVT_VERSION.search(header)
+    version = found[1].decode() if found else ""
+    if version not in _EVT_WORD_BYTES:
+        raise ConfigError(f"{path}: not an EVT2 or EVT3 recording: its header names no version")
+    _check_whole(path, len(header), _EVT_WORD_BYTES[version])
+    if version in ("2.1", "21"):
+        known = size or size_of(header) or DEFAULT_SIZE
+        return Opened("EVT2.1", known, lambda: read_evt21(path, header, CHUNK))
+    return _open_faery(path, size, f"EVT {version}")._replace(
+        format=f"EVT{version.removesuffix('.0')}"
+    )
+
+
+def _check_whole(path: Path, header_bytes: int, event_bytes: int) -> None:
+    if (path.stat().st_size - header_bytes) % event_bytes:
+        raise ConfigError(f"{path}: truncated: it ends inside an event; copy it again")
+
+
+def _open_dat(path: Path, size: Size) -> Opened:
+    header = _header(path, b"%")
+    with path.open("rb") as file:
+        file.seek(len(header))
+        kind, event_bytes = (*file.read(2), 0, 0)[:2]
+    if not header or kind not in _DAT_TYPES or event_bytes != 8:
+        raise ConfigError(f"{path}: not a DAT recording of camera events (types 2d and cd)")
+    _check_whole(path, len(header) + 2, event_bytes)
+    if _DAT_TYPES[kind] == "cd":
+        return _open_faery(path, size, "DAT cd")
+    version = re.search(rb"^% Version (\d)", header, re.MULTILINE)
+    old = version is None or version[1] == b"1"
+    raw = np.memmap(path, "<u4", "r", len(header) + 2).reshape(-1, 2)
+
+    def decode(part: npt.NDArray[np.uint32]) -> Array:
+        x_bits, y_bits = (9, 8) if old else (14, 14)
+        address = part[:, 1]
+        x = address & ((1 << x_bits) - 1)
+        y = address >> x_bits & ((1 << y_bits) - 1)
+        return _events(part[:, 0], x, y, address >> (x_bits + y_bits) & 1)
+
+    return Opened("DAT 2d", size or _largest(raw, decode), _in_chunks(raw, decode))
+
+
+def _open_aer(path: Path, size: Size) -> Opened:
+    """Files of jAER and cAER say their version in the first line."""
+    header = _header(path, b"#")
+    if not header.startswith(b"#!AER-DAT"):
+        raise ConfigError(f"{path}: not an AEDAT recording: it does not begin with #!AER-DAT")
+    if not header.startswith(b"#!AER-DAT2"):
+        version = header[9:12].decode("ascii", "replace")
+        raise ConfigError(f"{path}: AEDAT {version} is not read; convert it to AEDAT 4")
+    _check_whole(path, len(header), 8)
+    raw = np.memmap(path, ">u4", "r", len(header)).reshape(-1, 2)
+    if b"dvs128" in header.lower() or size == (128, 128):
+        return _open_dvs128(raw)
+    width, height = size or _davis_size(raw)
+
+    def decode(part: npt.NDArray[np.uint32]) -> Array:
+        # bit 31: a sample of an image or of the IMU; bit 10: an external event
+        part = part[(part[:, 0] & 0x8000_0400) == 0]
+        x, y = part[:, 0] >> 12 & 0x3FF, part[:, 0] >> 22 & 0x1FF
+        return _events(part[:, 1], width - 1 - x, height - 1 - y, part[:, 0] >> 11 & 1)
+
+    return Opened("AEDAT2", (width, height), _in_chunks(raw, decode))
+
+
+def _davis_size(raw: npt.NDArray[np.uint32]) -> tuple[int, int]:
+    def decode(part: npt.NDArray[np.uint32]) -> Array:
+        part = part[(part[:, 0] & 0x8000_0400) == 0]
+        return _events(part[:, 1], part[:, 0] >> 12 & 0x3FF, part[:, 0] >> 22 & 0x1FF, 0)
+
+    width, height = _largest(raw, decode)
+    return next((s for s in _DAVIS_SIZES if width <= s[0] and height <= s[1]), (width, height))
+
+
+def _open_dvs128(raw: npt.NDArray[np.uint32]) -> Opened:
+    def decode(part: npt.NDArray[np.uint32]) -> Array:
+        part = part[(part[:, 0] & 0x8000_8000) == 0]
+        x, y = part[:, 0] >> 1 & 0x7F, part[:, 0] >> 8 & 0x7F
+        return _events(part[:, 1], 127 - x, 127 - y, 1 - (part[:, 0] & 1))
+
+    return Opened("AEDAT2", (128, 128), _in_chunks(raw, decode))
+
+
+def _open_atis(path: Path, size: Size) -> Opened:
+    """`.bin`: x, y, then big-endian 24 bits, polarity on top of 23 bits of microseconds."""
+    _check_whole(path, 0, 5)
+    raw = np.memmap(path, np.uint8, "r").reshape(-1, 5)
+    side = next(side for side in _ATIS_SIDES if int(raw[:, :2].max()) < side)
+
+    def decode(part: npt.NDArray[np.uint8]) -> Array:
+        wide = part.astype(np.uint32)
+        t_us = (wide[:, 2] & 0x7F) << 16 | wide[:, 3] << 8 | wide[:, 4]
+        return _events(t_us, wide[:, 0], wide[:, 1], wide[:, 2] >> 7)
+
+    return Opened("ATIS bin", size or (side, side), _in_chunks(raw, decode))
+
+
+def _events(t_us: Array, x: Array, y: Array, on: Array | int) -> Array:
+    events = np.empty(len(t_us), EVENT)
+    events["t"], events["x"], events["y"], events["on"] = t_us, x, y, on
+    return events
+
+
+Decode = Callable[[Array], Array]
+
+
+def _in_chunks(raw: Array, decode: Decode) -> Callable[[], Iterator[Array]]:
+    return lambda: (decode(np.array(raw[k : k + CHUNK])) for k in range(0, len(raw), CHUNK))
+
+
+def _largest(raw: Array, decode: Decode) -> tuple[int, int]:
+    """The smallest sensor that has all events."""
+    size = np.ones(2, int)
+    for events in _in_chunks(raw, decode)():
+        if len(events):
+            size = np.maximum(size, (events["x"].max() + 1, events["y"].max() + 1))
+    return int(size[0]), int(size[1])
+
+
+def _open_text(path: Path, size: Size) -> Opened:
+    def chunks() -> Iterator[Array]:
+        with path.open(encoding="ascii", errors="replace") as file:
+            done = 0
+            while lines := list(islice(file, CHUNK)):
+                yield _parse_text(lines, path, done)
+                done += len(lines)
+
+    return Opened("text", size or DEFAULT_SIZE, chunks)
+
+
+def _parse_text(lines: list[str], path: Path, done: int) -> Array:
+    events = np.empty(len(lines), EVENT)
+    for n, line in enumerate(lines):
+        try:
+            t_s, x, y, p = line.split()
+            events[n] = round(float(t_s) * 1e6), int(x), int(y), ("0", "1").index(p)
+        except (ValueError, OverflowError):
+            raise ConfigError(
+                f"{path}:{done + n + 1}: expected 't[s] x y p', got {line.strip()[:40]!r}"
+            ) from None
+    return events
+
+
+_FAERY_TYPES = {"AEDAT4": "aedat", "ES": "es", "CSV": "csv", "EVT": "evt", "DAT": "dat"}
+
+Opener = Callable[[Path, Size], Opened]
+#: How files begin that say what they are.
+_MAGIC: dict[bytes, Opener] = {
+    b"#!AER-DAT4": _open_aedat4,
+    b"#!AER-DAT": _open_aer,
+    b"Event Stream": _open_es,
+    b"#ROSBAG": _open_bag,
+    b"\x89HDF\r\n": lambda path, size: Opened(*open_hdf5(path, size or DEFAULT_SIZE, CHUNK)),
+    b"%": _open_percent,
+}
+ENDINGS: dict[str, Opener] = {
+    ".aedat4": _open_aedat4,
+    ".aedat": _open_aer,
+    ".raw": _open_evt,
+    ".dat": _open_dat,
+    ".es": _open_es,
+    ".csv": _open_csv,
+    ".bin": _open_atis,
+    ".txt": _open_text,
+    ".bag": _open_bag,
+    ".h5": _MAGIC[b"\x89HDF\r\n"],
+    ".hdf5": _MAGIC[b"\x89HDF\r\n"],
+}

@@ -1,0 +1,72 @@
+"""Latency coding: the higher a reading, the earlier its line spikes in each step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from reflexarc.runtime.batch import SPIKE, Array, Batch
+from reflexarc.runtime.config import Strict
+from reflexarc.sensors.encoder import Encoder
+
+
+class LatencySpec(Strict):
+    """Each reading as one line that spikes once a step (Thorpe, Delorme & Van Rullen 2001).
+
+    A reading of `high` or more spikes as the step begins, one half way to `low` in its middle, and
+    one of `low` or less not at all.
+    """
+
+    kind: Literal["latency"]
+    stream: str
+    port: str
+    readings: list[int] = Field(min_length=1)
+    low: list[float]
+    high: list[float]
+
+    @model_validator(mode="after")
+    def _a_range_each(self) -> Self:
+        if not len(self.readings) == len(self.low) == len(self.high):
+            raise ValueError("readings, low and high: must have as many entries each")
+        if any(low >= high for low, high in zip(self.low, self.high, strict=True)):
+            raise ValueError("low: must be below high")
+        if min(self.readings) < 0:
+            raise ValueError("readings: must not be negative")
+        return self
+
+
+class Latency(Encoder):
+    """See `LatencySpec`. Keeps the last readings; silent until the first arrive.
+
+    Raises:
+        ValueError: the port does not have one line for each reading.
+    """
+
+    def __init__(self, spec: LatencySpec, port_size: int) -> None:
+        if port_size != len(spec.readings):
+            raise ValueError(
+                f"port '{spec.port}' has {port_size} lines, but there are {len(spec.readings)} "
+                "readings"
+            )
+        self.stream, self.port, self.size = spec.stream, spec.port, port_size
+        self._readings = np.array(spec.readings)
+        self._low, self._high = np.array(spec.low), np.array(spec.high)
+        self._values: Array | None = None
+
+    def encode(self, batches: Sequence[Batch], now_ns: int, until_ns: int) -> Array:
+        """The spikes of the step."""
+        for batch in batches:
+            if len(batch.values) > self._readings.max():
+                self._values = batch.values
+        if self._values is None:
+            return np.zeros(0, SPIKE)
+        share = (self._high - self._values[self._readings]) / (self._high - self._low)
+        delay_ns = np.floor(np.maximum(share, 0.0) * (until_ns - now_ns)).astype(np.int64)
+        fires = np.flatnonzero(share < 1.0)
+        spikes = np.empty(len(fires), SPIKE)
+        spikes["t_ns"] = np.minimum(now_ns + delay_ns[fires], until_ns - 1)
+        spikes["i"] = fires
+        return spikes[np.argsort(spikes["t_ns"], kind="stable")]
