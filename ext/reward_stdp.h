@@ -16,9 +16,10 @@
 /* Decays: 0 tau_plus, 1 tau_minus, 2 the eligibility's, 3 tau_plus as seen by an eligibility, which
  * decays too. A_PLUS and A_MINUS come first. */
 enum { BASELINE = 2, EPOCH_BITS, EPOCH_KEPT };
-/* Shared: the integral at a tick, which lies so many ticks into an epoch (a double holds no tick of
- * the exact engine for long); the level, and for how many ticks it had stood then; totals. */
-enum { REWARD_EPOCH, REWARD_INTO, REWARD_SUM, REWARD_LEVEL, REWARD_AGE, REWARD_TOTALS };
+/* Shared: up to when the integral is known, and what it is; since when the level is shown, and what
+ * it was then; totals. A tick stands as its epoch and how far it lies into that: a double would hold
+ * those of the exact engine for some hours only. */
+enum { KNOWN, KNOWN_INTO, REWARD_SUM, SHOWN, SHOWN_INTO, REWARD_LEVEL, REWARD_TOTALS };
 #define REWARD_EPOCHS 32
 
 INLINE int64_t epoch_of(const Learner *l, int64_t at)
@@ -31,19 +32,20 @@ INLINE int64_t epoch_start(const Learner *l, int64_t epoch)
     return epoch << (int64_t)l->parameter[EPOCH_BITS];
 }
 
-/* Up to where the integral is known. */
-INLINE int64_t reward_epoch(const Learner *l) { return (int64_t)l->shared[REWARD_EPOCH]; }
-
-INLINE int64_t reward_at(const Learner *l)
+INLINE int64_t tick_at(const Learner *l, int which)
 {
-    return epoch_start(l, reward_epoch(l)) + (int64_t)l->shared[REWARD_INTO];
+    return epoch_start(l, (int64_t)l->shared[which]) + (int64_t)l->shared[which + 1];
+}
+
+INLINE void set_tick(Learner *l, int which, int64_t at)
+{
+    l->shared[which] = (double)epoch_of(l, at);
+    l->shared[which + 1] = (double)(at - epoch_start(l, epoch_of(l, at)));
 }
 
 INLINE void reward_known(Learner *l, int64_t at, double sum)
 {
-    l->shared[REWARD_AGE] += (double)(at - reward_at(l));
-    l->shared[REWARD_EPOCH] = (double)epoch_of(l, at);
-    l->shared[REWARD_INTO] = (double)(at - epoch_start(l, epoch_of(l, at)));
+    set_tick(l, KNOWN, at);
     l->shared[REWARD_SUM] = sum;
 }
 
@@ -62,27 +64,28 @@ INLINE double held(const Learner *l, double rate, double ticks)
 INLINE double reward_ahead(const Learner *l, int64_t now)
 {
     const double rate = l->decay[2].rate, fading = l->modulator_rate;
-    const double ticks = (double)(now - reward_at(l));
-    const double level = l->shared[REWARD_LEVEL] * exp(-fading * l->shared[REWARD_AGE]);
+    const int64_t at = tick_at(l, KNOWN);
+    const double ticks = (double)(now - at), age = (double)(at - tick_at(l, SHOWN));
+    const double level = l->shared[REWARD_LEVEL] * exp(-fading * age);
     const double taught = level * held(l, rate + fading, ticks)
         - l->parameter[BASELINE] * held(l, rate, ticks);
-    return l->shared[REWARD_SUM] + exp(-rate * l->shared[REWARD_INTO]) * taught;
+    return l->shared[REWARD_SUM] + exp(-rate * l->shared[KNOWN_INTO]) * taught;
 }
 
 static double reward_mark(const Learner *l, int64_t now)
 {
-    if (epoch_of(l, now) < reward_epoch(l))
+    if (epoch_of(l, now) < (int64_t)l->shared[KNOWN])
         return *epoch_total(l, epoch_of(l, now));
-    return now <= reward_at(l) ? l->shared[REWARD_SUM] : reward_ahead(l, now);
+    return now <= tick_at(l, KNOWN) ? l->shared[REWARD_SUM] : reward_ahead(l, now);
 }
 
 /* The epochs before that of `now` are over; of a long time, those whose totals are kept. */
 static void reward_reached(Learner *l, int64_t now)
 {
-    const int64_t last = epoch_of(l, now);
-    if (reward_epoch(l) < last - REWARD_EPOCHS)
-        reward_known(l, epoch_start(l, last - REWARD_EPOCHS), 0.0);
-    for (int64_t e = reward_epoch(l); e < last; e++) {
+    const int64_t last = epoch_of(l, now), kept = last - REWARD_EPOCHS;
+    if ((int64_t)l->shared[KNOWN] < kept)
+        reward_known(l, epoch_start(l, kept), 0.0);
+    for (int64_t e = (int64_t)l->shared[KNOWN]; e < last; e++) {
         *epoch_total(l, e) = reward_ahead(l, epoch_start(l, e + 1));
         reward_known(l, epoch_start(l, e + 1), 0.0);
     }
@@ -94,7 +97,7 @@ static void reward_shown(Learner *l, int64_t now)
     reward_reached(l, now);
     reward_known(l, now, reward_mark(l, now));
     l->shared[REWARD_LEVEL] = isfinite(level) ? level : l->parameter[BASELINE];
-    l->shared[REWARD_AGE] = 0.0;
+    set_tick(l, SHOWN, now);
 }
 
 /* The level from this tick on is known; what follows begins with the next. */
@@ -113,7 +116,7 @@ INLINE void reward_begin(const Learner *l, Source *pre)
     pre->mark = l->of_source[l->sources + pre->source];
     pre->third = decayed(&l->decay[2], pre->now - pre->fired);
     pre->second = pre->third > 0.0 ? exp(l->decay[2].rate * (double)into) : 0.0;
-    pre->fourth = pre->third > 0.0 && epoch < reward_epoch(l);
+    pre->fourth = pre->third > 0.0 && epoch < (int64_t)l->shared[KNOWN];
 }
 
 /* Between marks of two epochs: to the end of the one, through those between, into the other. */

@@ -143,15 +143,12 @@ def test_reading_changes_no_bit(matrix: bool, tau_s: float | None) -> None:
         busy(read, first, first + 40, held=tau_s is None)
         weights(read)
         read.state()
-    for program in (whole, read):  # more epochs than are kept
-        if program is read:
-            for _ in range(9):
-                program.run({}, 2.0)
-                weights(program)
-            program.run({}, 2.0)
-        else:
-            program.run({}, 20.0)
-        program.run(drives(pre=[0.1, 0.2], post=[0.11], reward=[0.15]), 0.3)
+    for program, parts in ((whole, 1), (read, 10)):
+        for _ in range(parts):  # in all more epochs than are kept
+            program.run({}, 20.0 / parts)
+            weights(read)
+        reward = [Spikes([0.15], [0])] if tau_s else [StepCurrent(0.15, 0.25, 0, 2.0)]
+        program.run({**drives(pre=[0.1, 0.2], post=[0.11]), "reward": reward}, 0.3)
     assert weights(read).tobytes() == weights(whole).tobytes()
     ours, theirs = whole.state(), read.state()
     assert all(ours[key].tobytes() == theirs[key].tobytes() for key in ours)
