@@ -178,6 +178,13 @@ class Scenario:
         return world.truth
 
     @property
+    def changes_s(self) -> list[float]:
+        """When the world is changed, by the key `changes` of its configuration."""
+        world = self.spec.world
+        changes = world.config.get("changes") if world is not None else None
+        return [float(change["at_s"]) for change in changes or []]
+
+    @property
     def has_window(self) -> bool:
         """Whether the world can show itself on a display."""
         world = self.spec.world
