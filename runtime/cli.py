@@ -143,6 +143,43 @@ def _compare(
 
 
 @app.command()
+def tune(
+    name: ScenarioName,
+    baseline: Annotated[str, typer.Argument(metavar="BASELINE", help="which of its baselines")],
+    tries: Annotated[int, typer.Option(help="how many settings to try")] = 200,
+    seeds: Annotated[int, typer.Option(help="on how many worlds each is tried")] = 4,
+    settings: Settings = None,
+    out: Annotated[
+        Path | None, typer.Option(help="folder for the search (default: in runs/)")
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Tune a baseline again, and show the search, so that it is as strong as it can be."""
+    from reflexarc.runtime.launch import default_out
+    from reflexarc.runtime.tune import tune as search
+    from reflexarc.runtime.tune import write_tuning
+
+    if tries < 1 or seeds < 1:
+        raise typer.BadParameter("--tries and --seeds must be 1 or more")
+    heard = sys.stderr if as_json else sys.stdout
+    found = search(
+        name,
+        baseline,
+        settings or [],
+        tries,
+        seeds,
+        lambda line: print(line, file=heard, flush=True),
+    )
+    files = write_tuning(found, out or default_out(f"{found.scenario}-{baseline}"))
+    if as_json:
+        print(found.model_dump_json())
+    else:
+        for line in [*found.lines(), *(f"  {what:<12} {path}" for what, path in files.items())]:
+            print(line)
+    return 0
+
+
+@app.command()
 def scenarios(as_json: Json = False) -> None:
     """List the shipped scenarios."""
     from reflexarc.runtime.config import read_yaml

@@ -8,9 +8,6 @@ processes as there are cores, and the figures do not depend on how many.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -26,6 +23,7 @@ from reflexarc.runtime.progress import Silent
 from reflexarc.runtime.record import NETWORK
 from reflexarc.runtime.report import png
 from reflexarc.runtime.scenario import Scenario
+from reflexarc.runtime.workers import workers
 
 LEARNING, FROZEN = "learning", "frozen"
 
@@ -119,14 +117,8 @@ def _on_all(
     if wall:
         yield from map(run, seeds)
         return
-    fresh = multiprocessing.get_context("spawn")
-    with fresh.Pool(min(len(seeds), os.cpu_count() or 1), _quiet) as pool:
+    with workers(len(seeds)) as pool:
         yield from pool.imap_unordered(run, seeds)
-
-
-def _quiet() -> None:
-    """In a worker: Ctrl-C is the parent's to hear, which then ends the workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def run_seed(name: str, settings: Sequence[str], seed: int) -> tuple[int, list[RunResult]]:

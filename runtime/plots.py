@@ -21,6 +21,7 @@ from reflexarc.runtime.recording import Recording, Series
 
 if TYPE_CHECKING:
     from reflexarc.runtime.compare import Comparison
+    from reflexarc.runtime.tune import Tuning
 
 Runs = Mapping[str, Recording]
 BLUE, ORANGE, GREEN, PURPLE, RED, SKY, GREY = (
@@ -270,6 +271,32 @@ def _trials(axes: Axes, found: Comparison, colour: Mapping[str, str]) -> None:
     axes.set(xlabel="trial", ylabel=found.unit)
     axes.legend(frameon=False, fontsize=8)
     _bare(axes)
+
+
+def tuning(found: Tuning) -> Figure:
+    """How the search went, and what each number has to do with the score."""
+    columns = 1 + len(found.ranges)
+    rows = -(-columns // 4)
+    figure = Figure((WIDTH_IN, 2.5 * rows), layout="constrained")
+    panels = figure.subplots(rows, min(columns, 4), squeeze=False, sharey=True).ravel()
+    scores = np.array([each.score for each in found.tried])
+    best = int(np.argmax(scores))
+    panels[0].plot(scores, ".", color=GREY, markersize=3, label="tried")
+    panels[0].plot(np.maximum.accumulate(scores), color=BLUE, label="best so far")
+    panels[0].axhline(scores[0], color=ORANGE, linestyle="--", linewidth=1, label="as shipped")
+    panels[0].set(xlabel="settings tried", ylabel=found.unit)
+    panels[0].legend(frameon=False, fontsize=7)
+    for axes, (key, span) in zip(panels[1:], found.ranges.items(), strict=False):
+        values = np.array([each.values[key] for each in found.tried])
+        axes.plot(values, scores, ".", color=GREY, markersize=3)
+        axes.plot(values[0], scores[0], "o", color=ORANGE, markersize=5)
+        axes.plot(values[best], scores[best], "o", color=BLUE, markersize=5)
+        axes.set(xlabel=key, xscale="log" if span.log else "linear", xlim=(span.low, span.high))
+    for axes in panels[:columns]:
+        _bare(axes)
+    for axes in panels[columns:]:
+        axes.set_visible(False)
+    return figure
 
 
 def latency(runs: Runs) -> Figure | None:
