@@ -45,8 +45,8 @@ class ScenarioEnv(gymnasium.Env[Observation, FloatArray]):
         scenario: a shipped scenario's name, or a path.
         settings: `key.path=value`, as `reflexarc run --set` takes them.
 
-    `observation_space`: a Dict by stream of those that the scenario's encoders name. Events: counts,
-    float32, shape (2, height, width), OFF first. Readings: float64, shape (values,), the latest.
+    `observation_space`: a Dict by stream of those that the scenario's encoders name. Events:
+    counts, float32, shape (2, height, width), OFF first. Readings: float64, shape (values,).
     `action_space`: a Box, the limits of the gate. `info` has "score", "t_s", and "truth", the true
     state, which is not part of the task.
 
