@@ -85,9 +85,18 @@ def run(
         Path | None, typer.Option(help="folder for the report (default: in runs/)")
     ] = None,
     headless: Annotated[bool, typer.Option("--headless", help="never open a window")] = False,
+    together: Annotated[
+        bool, typer.Option("--compare", help="network learning, frozen and baselines, many seeds")
+    ] = False,
+    seeds: Annotated[int, typer.Option(help="with --compare: how many, from --seed on")] = 10,
     as_json: Json = False,
 ) -> int:
     """Run a scenario: the network and its baselines, then a report."""
+    if together:
+        if record is not None or learning is not None:
+            raise typer.BadParameter("--compare records nothing and runs learning on and off")
+        flags = _flags(seconds=seconds, mode=mode)
+        return _compare(name, [*(settings or []), *flags], seed, seeds, out, as_json)
     from reflexarc.runtime.launch import default_out, launch, window_settings
     from reflexarc.runtime.progress import progress_on
     from reflexarc.runtime.scenario import Scenario
@@ -104,6 +113,70 @@ def run(
         for line in summary.lines():
             print(line)
     return summary.exit_code
+
+
+def _compare(
+    name: str, settings: list[str], seed: int | None, seeds: int, out: Path | None, as_json: bool
+) -> int:
+    from reflexarc.runtime.compare import compare, write_comparison
+    from reflexarc.runtime.launch import default_out
+    from reflexarc.runtime.scenario import Scenario
+
+    if seeds < 1:
+        raise typer.BadParameter(f"--seeds must be 1 or more, not {seeds}")
+    scenario = Scenario.load(name, settings)
+    first = scenario.spec.seed if seed is None else seed
+    heard = sys.stderr if as_json else sys.stdout
+    found = compare(
+        name,
+        settings,
+        range(first, first + seeds),
+        lambda line: print(line, file=heard, flush=True),
+    )
+    files = write_comparison(found, out or default_out(scenario.spec.name))
+    if as_json:
+        print(found.model_dump_json())
+    else:
+        for line in [*found.lines(), *(f"  {what:<12} {path}" for what, path in files.items())]:
+            print(line)
+    return 0
+
+
+@app.command()
+def tune(
+    name: ScenarioName,
+    baseline: Annotated[str, typer.Argument(metavar="BASELINE", help="which of its baselines")],
+    tries: Annotated[int, typer.Option(help="how many settings to try")] = 200,
+    seeds: Annotated[int, typer.Option(help="on how many worlds each is tried")] = 4,
+    settings: Settings = None,
+    out: Annotated[
+        Path | None, typer.Option(help="folder for the search (default: in runs/)")
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Tune a baseline again, and show the search, so that it is as strong as it can be."""
+    from reflexarc.runtime.launch import default_out
+    from reflexarc.runtime.tune import tune as search
+    from reflexarc.runtime.tune import write_tuning
+
+    if tries < 1 or seeds < 1:
+        raise typer.BadParameter("--tries and --seeds must be 1 or more")
+    heard = sys.stderr if as_json else sys.stdout
+    found = search(
+        name,
+        baseline,
+        settings or [],
+        tries,
+        seeds,
+        lambda line: print(line, file=heard, flush=True),
+    )
+    files = write_tuning(found, out or default_out(f"{found.scenario}-{baseline}"))
+    if as_json:
+        print(found.model_dump_json())
+    else:
+        for line in [*found.lines(), *(f"  {what:<12} {path}" for what, path in files.items())]:
+            print(line)
+    return 0
 
 
 @app.command()
