@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from reflexarc.runtime.batch import EVENT, Array, Batch, Schema
-from reflexarc.runtime.errors import ConfigError, MissingFileError
+from reflexarc.runtime.errors import ConfigError, MissingFileError, ReflexarcError
 from reflexarc.sensors.base import Sensor
 from reflexarc.sensors.formats import open_events
 
@@ -76,10 +76,12 @@ class _Complaints:
     def __enter__(self) -> None:
         return
 
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
-        # faery raises RuntimeError, ValueError and bare Exception; ours pass through.
-        if kind in (RuntimeError, ValueError, OSError, Exception):
-            lines = str(error).splitlines() or [str(kind)]
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        # The libraries raise whatever damage leads them to; ours pass through.
+        if isinstance(error, Exception) and not isinstance(error, ReflexarcError):
+            lines = str(error.args[0] if error.args else "").splitlines() or [type(error).__name__]
             raise ConfigError(f"{self._path}: cannot be read: {lines[0]}") from None
 
 
