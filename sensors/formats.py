@@ -38,6 +38,7 @@ DEFAULT_SIZE = (1280, 720)
 CHUNK = 1 << 14
 #: Sides of the sensors that `.bin` files come from; the smallest that fits is taken.
 _ATIS_SIDES = (34, 128, 256)
+_ATIS_OVERFLOW = 240
 #: Sizes of the DAVIS; the smallest that fits is taken.
 _DAVIS_SIZES = ((240, 180), (346, 260), (640, 480))
 _EVT_WORD_BYTES = {"2": 4, "2.0": 4, "2.1": 8, "21": 8, "3": 2, "3.0": 2}
@@ -59,16 +60,17 @@ class Opened(NamedTuple):
 Size = tuple[int, int] | None
 
 
-def open_events(path: Path, size: Size) -> Opened:
-    """Open a file of events; `size` is (width, height) where it does not say.
+def open_events(path: Path, size: Size, topic: str | None = None) -> Opened:
+    """Open a file of events; `size` is (width, height) where it does not say, `topic` of a bag.
 
     Raises:
         ConfigError: no known kind, or damaged where it begins.
     """
-    if path.is_dir():
-        return _open_bag(path, size)
-    with path.open("rb") as file:
-        begin = file.read(64)
+    begin = b"" if path.is_dir() else _begin(path)
+    if path.is_dir() or begin.startswith(b"#ROSBAG") or path.suffix.lower() == ".bag":
+        return Opened(*open_bag(path, topic))
+    if topic is not None:
+        raise ConfigError(f"{path}: only a bag of ROS has topics; leave out --topic")
     for magic, opener in _MAGIC.items():
         if begin.startswith(magic):
             return opener(path, size)
@@ -79,8 +81,9 @@ def open_events(path: Path, size: Size) -> Opened:
     return ENDINGS[kind](path, size)
 
 
-def _open_bag(path: Path, size: Size) -> Opened:
-    return Opened(*open_bag(path))
+def _begin(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(64)
 
 
 def _open_faery(path: Path, size: Size, name: str) -> Opened:
@@ -243,17 +246,27 @@ def _open_dvs128(raw: npt.NDArray[np.uint32]) -> Opened:
 
 
 def _open_atis(path: Path, size: Size) -> Opened:
-    """`.bin`: x, y, then big-endian 24 bits, polarity on top of 23 bits of microseconds."""
+    """`.bin`: x, y, then big-endian 24 bits, polarity on top of 23 bits of microseconds.
+
+    A row of 240 is no pixel: all times from there on are 2^13 us later.
+    """
     _check_whole(path, 0, 5)
     raw = np.memmap(path, np.uint8, "r").reshape(-1, 5)
-    side = next(side for side in _ATIS_SIDES if int(raw[:, :2].max()) < side)
+    seen = raw[raw[:, 1] != _ATIS_OVERFLOW, :2]
+    side = next(side for side in _ATIS_SIDES if int(seen.max(initial=0)) < side)
 
-    def decode(part: npt.NDArray[np.uint8]) -> Array:
-        wide = part.astype(np.uint32)
-        t_us = (wide[:, 2] & 0x7F) << 16 | wide[:, 3] << 8 | wide[:, 4]
-        return _events(t_us, wide[:, 0], wide[:, 1], wide[:, 2] >> 7)
+    def chunks() -> Iterator[Array]:
+        overflows = 0
+        for begin in range(0, len(raw), CHUNK):
+            wide = raw[begin : begin + CHUNK].astype(np.uint64)
+            is_event = wide[:, 1] != _ATIS_OVERFLOW
+            turns = overflows + np.cumsum(~is_event).astype(np.uint64)
+            overflows = turns[-1]
+            t_us = (wide[:, 2] & 0x7F) << 16 | wide[:, 3] << 8 | wide[:, 4]
+            events = _events(t_us + (turns << 13), wide[:, 0], wide[:, 1], wide[:, 2] >> 7)
+            yield events[is_event]
 
-    return Opened("ATIS bin", size or (side, side), _in_chunks(raw, decode))
+    return Opened("ATIS bin", size or (side, side), lambda: _unwrapped(chunks(), 23))
 
 
 def _events(t_us: Array, x: Array, y: Array, on: Array | int) -> Array:
@@ -266,7 +279,23 @@ Decode = Callable[[Array], Array]
 
 
 def _in_chunks(raw: Array, decode: Decode) -> Callable[[], Iterator[Array]]:
-    return lambda: (decode(np.array(raw[k : k + CHUNK])) for k in range(0, len(raw), CHUNK))
+    return lambda: _unwrapped(
+        (decode(np.array(raw[k : k + CHUNK])) for k in range(0, len(raw), CHUNK)), 32
+    )
+
+
+def _unwrapped(chunks: Iterator[Array], bits: int) -> Iterator[Array]:
+    """Times of so many bits, which start anew: a fall by more than half of that is such a start."""
+    newest, turns = 0, 0
+    for events in chunks:
+        if len(events):
+            t_us = events["t"].astype(np.int64)
+            starts = np.diff(t_us, prepend=newest) < -(1 << bits - 1)
+            newest = int(t_us[-1])
+            t_us += (turns + np.cumsum(starts)) << bits
+            turns += int(starts.sum())
+            events["t"] = t_us
+        yield events
 
 
 def _largest(raw: Array, decode: Decode) -> tuple[int, int]:
@@ -296,7 +325,6 @@ _MAGIC: dict[bytes, Opener] = {
     b"#!AER-DAT4": _open_aedat4,
     b"#!AER-DAT": _open_aer,
     b"Event Stream": _open_es,
-    b"#ROSBAG": _open_bag,
     b"\x89HDF\r\n": lambda path, size: Opened(*open_hdf5(path, size or DEFAULT_SIZE, CHUNK)),
     b"\x1f\x8b": _refuse_packed,  # gzip
     b"PK\x03\x04": _refuse_packed,  # zip
@@ -314,7 +342,7 @@ ENDINGS: dict[str, Opener] = {
     ".csv": _open_text,
     ".bin": _open_atis,
     ".txt": _open_text,
-    ".bag": _open_bag,
+    ".bag": lambda path, size: Opened(*open_bag(path, None)),
     ".h5": _MAGIC[b"\x89HDF\r\n"],
     ".hdf5": _MAGIC[b"\x89HDF\r\n"],
 }

@@ -27,8 +27,14 @@ class RecordingReader:
         width, height: of the sensor, in pixels.
     """
 
-    def __init__(self, path: Path | str, *, size: tuple[int, int] | None = None) -> None:
-        """`size` is (width, height) for files that do not say.
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        size: tuple[int, int] | None = None,
+        topic: str | None = None,
+    ) -> None:
+        """`size` is (width, height) for files that do not say; `topic` is for bags with several.
 
         Raises MissingFileError, and ConfigError for a file that is empty or of an unknown kind.
         """
@@ -39,7 +45,7 @@ class RecordingReader:
         if not bag and self.path.stat().st_size == 0:
             raise ConfigError(f"{path}: the file is empty")
         with _Complaints(self.path):
-            opened = open_events(self.path, size)
+            opened = open_events(self.path, size, topic)
         self.format, (self.width, self.height), self._chunks = opened
 
     def __iter__(self) -> Iterator[Array]:

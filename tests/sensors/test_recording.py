@@ -222,6 +222,70 @@ def test_text_is_read_as_people_write_it(tmp_path, name):
     assert (RecordingReader(path).width, RecordingReader(path).height) == known
 
 
+def test_times_of_few_bits_start_anew(tmp_path):
+    events = sample(40_000)
+    events["t"] += np.uint64(2**23 - 40_000)
+    wrapped = events.copy()
+    wrapped["t"] %= 2**23
+    np.testing.assert_array_equal(read(write(tmp_path / "a.bin", wrapped)), events)
+    events["t"] += np.uint64(2**32 - 2**23)
+    wrapped["t"] = events["t"] % 2**32
+    np.testing.assert_array_equal(read(dat_2d(tmp_path / "a.dat", wrapped, 2)), events)
+
+
+def test_an_overflow_of_atis_is_no_event_and_moves_all_after_it(tmp_path):
+    events = sample(40_000)
+    events["t"] = np.arange(40_000)
+    marks = np.array([100, 101, 30_000])
+    written = np.insert(events, marks, np.zeros(3, EVENT))
+    written["y"][marks + np.arange(3)] = 240
+    written["t"][marks + np.arange(3)] = events["t"][marks]
+    events["t"] += (np.searchsorted(marks, np.arange(40_000), side="right") * 2**13).astype("u8")
+    reader = RecordingReader(write(tmp_path / "a.bin", written))
+    np.testing.assert_array_equal(np.concatenate(list(reader)), events)
+    assert (reader.width, reader.height) == (128, 128)
+
+
+def evt3(times_us):
+    """One event of (7, 5) at each time, all words written out."""
+    words = [(0x8000 | t >> 12 & 0xFFF, 0x6000 | t & 0xFFF, 5, 0x2807) for t in times_us]
+    return np.array(words, "<u2").tobytes()
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize(
+    ("lines", "size"),
+    [
+        ([b"% evt 3.0", b"% geometry 64x48", b"% end"], (64, 48)),
+        ([b"% evt 3.0", b"% format EVT3;height=48;width=64", b"% end"], (64, 48)),
+        ([b"% evt 3.0", b"% plugin_name hal_plugin_gen3_fx3"], (640, 480)),
+        ([b"% evt 3.0"], (1280, 720)),
+    ],
+)
+def test_headers_of_evt_as_boards_write_them(tmp_path, lines, size, end):
+    # over the time at which 24 bits start anew
+    times_us = range(2**24 - 40_000, 2**24 + 40_000, 1000)
+    path = tmp_path / "a.raw"
+    path.write_bytes(end.join([*lines, b""]) + evt3(times_us))
+    reader = RecordingReader(path)
+    assert (reader.width, reader.height) == size
+    assert np.concatenate(list(reader))["t"].tolist() == list(times_us)
+
+
+@pytest.mark.parametrize(("kind", "said"), [(0, "generic"), (4, "color"), (9, "type 9")])
+def test_event_streams_of_other_kinds_are_refused(tmp_path, kind, said):
+    path = tmp_path / "a.es"
+    path.write_bytes(b"Event Stream\x02\x00\x00" + bytes([kind, 64, 0, 48, 0]) + bytes(40))
+    with pytest.raises(ConfigError, match=said):
+        read(path)
+
+
+@pytest.mark.parametrize("compression", [None, ("lz4", 1), ("zstd", 3)])
+def test_every_compression_of_aedat_4(tmp_path, compression):
+    path = write(tmp_path / "a.aedat4", compression=compression)
+    np.testing.assert_array_equal(read(path), sample())
+
+
 def test_a_header_ends_where_it_says_so(tmp_path):
     # the first address begins with the byte of a '#'
     path = tmp_path / "a.aedat"
