@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from reflexarc.ext.flow import MotionDetectors
 from reflexarc.runtime.batch import EVENT, SPIKE, Batch, Schema
+from reflexarc.scenarios.gaze import make_recording
 from reflexarc.sensors.opticflow import DIRECTIONS, OpticFlow, OpticFlowSpec
 
 WIDTH, HEIGHT = 24, 18
@@ -203,6 +204,24 @@ def test_a_filter_goes_before_the_detectors() -> None:
     assert counts[0, 1].tolist() == [5 * 6, 6 * 6]
     assert counts.sum() == 11 * 6
     assert encoder.left_out == 2 * WIDTH * HEIGHT - 12 * 6
+
+
+def test_a_ball_before_a_simulated_camera_goes_where_it_goes() -> None:
+    said = spec(
+        width=make_recording.WIDTH,
+        height=make_recording.HEIGHT,
+        tile_px=320,
+        baseline_px=2,
+        speeds_px_s=[50.0, 200.0, 800.0, 3200.0],
+        refractory_us=5_000,
+    )
+    spikes = detectors(said).detect(make_recording.events(), SPIKE, *FOREVER)
+    for middle_s in np.arange(0.125, 1.9, 0.125):
+        near = np.abs(spikes["t_ns"] * 1e-9 - middle_s) < 0.05
+        right, left, down, up = np.bincount(spikes["i"][near], minlength=12).reshape(4, 3).sum(1)
+        (x0, y0), (x1, y1) = (make_recording.ball(middle_s + d) for d in (-0.01, 0.01))
+        seen, true = complex(right - left, down - up), complex(x1 - x0, y1 - y0)
+        assert abs(np.angle(seen / true, deg=True)) < 10
 
 
 @pytest.mark.parametrize(
