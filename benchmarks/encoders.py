@@ -4,11 +4,11 @@
 
 One pinned core, CPU time, medians of `repeats` rounds in which every encoder and the NumPy that
 does the same takes its turn. Events come in packets, uniformly over 640x480 pixels at 10 M/s;
-`filtered` sifts them by hot pixels and background activity before it pools them. What NumPy does
-beside it, on the same packets: `pooled` the cells' lines and times with arithmetic on whole arrays;
-`counts` np.add.at and np.bincount of the cells alone, without times; `filtered` and `optic_flow`
-have no order-keeping form in NumPy and stand beside its lines and times. Readings: 8 of them, 1 ms
-steps; calls a second.
+`filtered` sifts them by hot pixels and background activity before it pools them. NumPy on the same
+packets: `numpy_pooled` gives the same spikes as `pooled`, to the byte, by arithmetic on arrays;
+`numpy_add_at` and `numpy_bincount` count events by cell, without times. What filters and optic flow
+do event by event has no form in NumPy: `ratio_to_numpy_pooled` sets them beside pooling there.
+Readings: 8 of them, steps of 1 ms; microseconds a call.
 """
 
 from __future__ import annotations

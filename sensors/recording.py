@@ -39,12 +39,8 @@ class RecordingReader:
         Raises MissingFileError, and ConfigError for a file that is empty or of an unknown kind.
         """
         self.path = Path(path)
-        bag = (self.path / "metadata.yaml").is_file()
-        if not (bag or self.path.is_file()):
-            raise MissingFileError(f"{path}: no such file; check the name")
-        if not bag and self.path.stat().st_size == 0:
-            raise ConfigError(f"{path}: the file is empty")
         with _Complaints(self.path):
+            _check_there(self.path)
             opened = open_events(self.path, size, topic)
         self.format, (self.width, self.height), self._chunks = opened
 
@@ -73,6 +69,16 @@ class RecordingReader:
             )
 
 
+def _check_there(path: Path) -> None:
+    if path.is_dir():
+        if not (path / "metadata.yaml").is_file():
+            raise ConfigError(f"{path}: a folder without metadata.yaml is not a bag of ROS 2")
+    elif not path.is_file():
+        raise MissingFileError(f"{path}: no such file; check the name")
+    elif path.stat().st_size == 0:
+        raise ConfigError(f"{path}: the file is empty")
+
+
 class _Complaints:
     """Turns what a reader says about a bad file into one line that names it."""
 
@@ -87,7 +93,9 @@ class _Complaints:
     ) -> None:
         # The libraries raise whatever damage leads them to; ours pass through.
         if isinstance(error, Exception) and not isinstance(error, ReflexarcError):
-            lines = str(error.args[0] if error.args else "").splitlines() or [type(error).__name__]
+            # a KeyError puts its text in quotes
+            text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+            lines = text.splitlines() or [type(error).__name__]
             raise ConfigError(f"{self._path}: cannot be read: {lines[0]}") from None
 
 

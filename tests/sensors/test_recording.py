@@ -376,7 +376,8 @@ def hdf5(path, name):
     ("make", "reason"),
     [
         (lambda d: d / "absent.raw", "no such file"),
-        (lambda d: d, "no such file"),
+        (lambda d: d, "a folder without metadata.yaml"),
+        (lambda d: d / ("long" * 99), "cannot be read: .*too long"),
         (lambda d: (d / "a.raw").touch() or d / "a.raw", "empty"),
         (lambda d: (d / "a.mp4").write_bytes(b"x") and d / "a.mp4", "unknown kind .*'.mp4'"),
         (lambda d: (d / "a.raw").write_bytes(b"noise" * 9) and d / "a.raw", "names no version"),
