@@ -37,6 +37,7 @@ lint: $(BUILT)  ## ruff and mypy over everything
 	$(BIN)/mypy
 
 bench: $(BUILT)  ## print the benchmarks, one JSON object each
+	$(BIN)/python benchmarks/encoders.py
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/build.py
 	$(BIN)/python benchmarks/loop.py

@@ -173,6 +173,7 @@ def attach_recording(
     speed: float | None = 1.0,
     repeat: bool = False,
     size: tuple[int, int] | None = None,
+    topic: str | None = None,
     timeout_s: float = 10.0,
     patience_s: float = 0.0,
 ) -> Fed:
@@ -181,11 +182,14 @@ def attach_recording(
     It is a file of camera events, or an `.mcap` that a run left with a stream of that name.
     It is paced by its own timestamps, divided by `speed`; with None it goes as fast as the loop
     takes it. With `repeat` it starts again for ever; Ctrl-C ends it cleanly. `size` is (width,
-    height) for files that do not say. Raises ConfigError (file, speed, the loop refuses) and
-    LinkError (no such loop within `patience_s`, it went away, or took nothing for `timeout_s`).
+    height) for files that do not say, `topic` for bags with several. Raises ConfigError (file,
+    speed, the loop refuses) and LinkError (no such loop within `patience_s`, it went away, or took
+    nothing for `timeout_s`).
     """
-    mcap = Path(path).suffix.lower() == ".mcap"
-    reader = RecordedEvents(path, stream, size=size) if mcap else RecordingReader(path, size=size)
+    if Path(path).suffix.lower() == ".mcap":
+        reader: RecordingReader = RecordedEvents(path, stream, size=size)
+    else:
+        reader = RecordingReader(path, size=size, topic=topic)
     chunks = play(reader, repeat=repeat)
     if speed is not None:
         sensor = RecordingSensor(reader, stream=stream, speed=speed, repeat=repeat)

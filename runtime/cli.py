@@ -39,6 +39,7 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY.PATH=VALUE", help="change one value of the scenario"),
 ]
+Topic = Annotated[str | None, typer.Option(help="of a bag of ROS with several of events")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on standard output")]
 
 
@@ -239,12 +240,13 @@ def events(
         str | None, typer.Option(metavar="WxH", help="pixels of the sensor, if the file is silent")
     ] = None,
     stream: Annotated[str, typer.Option(help="the stream of an .mcap")] = "camera",
+    topic: Topic = None,
     as_json: Json = False,
 ) -> None:
     """Say what is in a recording of an event camera: kind, counts, times, rate."""
     from reflexarc.runtime.eventfile import read_event_file
 
-    found = read_event_file(file, size=_size(size), stream=stream)
+    found = read_event_file(file, size=_size(size), stream=stream, topic=topic)
     if picture is not None:
         found.draw(picture)
     print(json.dumps(found.facts()) if as_json else found.text())
@@ -292,6 +294,7 @@ def attach_recording(
     size: Annotated[
         str | None, typer.Option(metavar="WxH", help="pixels of the sensor, if the file is silent")
     ] = None,
+    topic: Topic = None,
     wait: Annotated[float, typer.Option(help="seconds to wait for the loop to start")] = 0.0,
     as_json: Json = False,
 ) -> None:
@@ -305,6 +308,7 @@ def attach_recording(
         speed=_speed(speed),
         repeat=loop,
         size=_size(size),
+        topic=topic,
         patience_s=wait,
     )
     if as_json:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from reflexarc.runtime.batch import EVENT, Array, Batch, Schema
-from reflexarc.runtime.errors import ConfigError, MissingFileError
+from reflexarc.runtime.errors import ConfigError, MissingFileError, ReflexarcError
 from reflexarc.sensors.base import Sensor
 from reflexarc.sensors.formats import open_events
 
@@ -27,19 +27,21 @@ class RecordingReader:
         width, height: of the sensor, in pixels.
     """
 
-    def __init__(self, path: Path | str, *, size: tuple[int, int] | None = None) -> None:
-        """`size` is (width, height) for files that do not say.
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        size: tuple[int, int] | None = None,
+        topic: str | None = None,
+    ) -> None:
+        """`size` is (width, height) for files that do not say; `topic` is for bags with several.
 
         Raises MissingFileError, and ConfigError for a file that is empty or of an unknown kind.
         """
         self.path = Path(path)
-        bag = (self.path / "metadata.yaml").is_file()
-        if not (bag or self.path.is_file()):
-            raise MissingFileError(f"{path}: no such file; check the name")
-        if not bag and self.path.stat().st_size == 0:
-            raise ConfigError(f"{path}: the file is empty")
         with _Complaints(self.path):
-            opened = open_events(self.path, size)
+            _check_there(self.path)
+            opened = open_events(self.path, size, topic)
         self.format, (self.width, self.height), self._chunks = opened
 
     def __iter__(self) -> Iterator[Array]:
@@ -67,6 +69,16 @@ class RecordingReader:
             )
 
 
+def _check_there(path: Path) -> None:
+    if path.is_dir():
+        if not (path / "metadata.yaml").is_file():
+            raise ConfigError(f"{path}: a folder without metadata.yaml is not a bag of ROS 2")
+    elif not path.is_file():
+        raise MissingFileError(f"{path}: no such file; check the name")
+    elif path.stat().st_size == 0:
+        raise ConfigError(f"{path}: the file is empty")
+
+
 class _Complaints:
     """Turns what a reader says about a bad file into one line that names it."""
 
@@ -76,10 +88,14 @@ class _Complaints:
     def __enter__(self) -> None:
         return
 
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
-        # faery raises RuntimeError, ValueError and bare Exception; ours pass through.
-        if kind in (RuntimeError, ValueError, OSError, Exception):
-            lines = str(error).splitlines() or [str(kind)]
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        # The libraries raise whatever damage leads them to; ours pass through.
+        if isinstance(error, Exception) and not isinstance(error, ReflexarcError):
+            # a KeyError puts its text in quotes
+            text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+            lines = text.splitlines() or [type(error).__name__]
             raise ConfigError(f"{self._path}: cannot be read: {lines[0]}") from None
 
 
