@@ -1,0 +1,260 @@
+"""How close the camera's events come to those of a much finer one; one JSON object.
+
+    python benchmarks/fidelity.py [--scene kuka ...] [--seconds 1.0] [--camera adaptive ...]
+
+Scenes of PyBullet's own models, 128 x 128 pixels, ideal and with the default thresholds. The
+reference takes 64 samples in every pixel (8 x 8), every 0.25 ms. The cameras under test look every
+1 ms, as in a loop of 1 kHz:
+
+- `adaptive`: the defaults of RendererSpec and ShutterSpec: samples at edges, a picture whenever
+  something has moved by `motion_px`;
+- `edges`, `4x4`, `1`: a picture every 1 ms, with samples at edges, in all pixels, or one in each.
+
+Of each, against the reference:
+
+- `events`: how many, over the reference's;
+- `counts`: Pearson's correlation of the number of events of each pixel and polarity;
+- `counts_10_ms`: the same by bins of 10 ms, which also asks when they came;
+- `intervals`: correlation of the histograms of intervals between two events of a pixel, in 40 bins
+  evenly spaced in their logarithm from 10 us to 1 s;
+- `intervals_ks`: largest distance of their distributions (Kolmogorov & Smirnov);
+- `bursts`: share of the events that come within 20 us of the pixel's last;
+- `pictures` drawn, and `ms`: CPU time for each millisecond seen, rendering and pixels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from math import pi, sin
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from raster import ARM, load
+
+from reflexarc.ext.pixels import PixelArray
+from reflexarc.runtime.batch import EVENT
+from reflexarc.runtime.physics import bullet
+from reflexarc.sensors.adaptive_camera import AdaptiveCamera, ShutterSpec
+from reflexarc.sensors.mount import Mount, MountSpec
+from reflexarc.sensors.pixels import PixelSpec, make_pixels
+from reflexarc.sensors.renderer import RasterRenderer, RendererSpec, Samples
+from reflexarc.sensors.scene import Scene
+
+Array: TypeAlias = npt.NDArray[Any]
+SIDE = 128
+FINE_NS, LOOP_NS = 250_000, 1_000_000
+BURST_US, BIN_US = 20, 10_000
+EDGES_US = np.geomspace(10, 1e6, 41)
+#: Samples of each camera; the reference draws twice as wide and high, with 4 x 4 in each pixel.
+CAMERAS: dict[str, Samples] = {"adaptive": "edges", "edges": "edges", "4x4": "4x4", "1": "1"}
+
+
+class Act(NamedTuple):
+    """Models, where the camera stands, and a function that puts them where they are at a time."""
+
+    files: Sequence[str]
+    mount: MountSpec
+    put: Callable[[int, float], None]
+
+
+def joints(client: int, body: int, angles: Sequence[float]) -> None:
+    """Put the joints of a body."""
+    for joint, angle in enumerate(angles):
+        bullet().resetJointState(body, joint, angle, physicsClientId=client)
+
+
+def place(client: int, body: int, at_m: Sequence[float], turned: Sequence[float]) -> None:
+    """Put a body, turned by Euler angles."""
+    turn = bullet().getQuaternionFromEuler(turned)
+    bullet().resetBasePositionAndOrientation(body, at_m, turn, physicsClientId=client)
+
+
+def sway(client: int, t_s: float) -> None:
+    """Each joint of an arm follows a sine of its own."""
+    joints(client, 0, [0.4 + 0.6 * sin(2 * pi * (0.4 + 0.1 * n) * t_s) for n in range(7)])
+
+
+def balance(client: int, t_s: float) -> None:
+    """A cart runs to and fro, and its pole swings."""
+    joints(client, 0, [0.4 * sin(2 * pi * 0.8 * t_s), 0.5 * sin(2 * pi * 1.3 * t_s + 0.3)])
+
+
+def throw(client: int, t_s: float) -> None:
+    """A ball flies across the picture in a second, spinning."""
+    height = 0.6 + 4.5 * t_s - 9.81 / 2 * t_s**2
+    place(client, 1, (-2.6 + 5.2 * t_s, 0.0, height), (3.0 * t_s, 9.0 * t_s, 0.0))
+
+
+def orbit(client: int, t_s: float) -> None:
+    """A textured floor and a cube on it turn under the camera."""
+    angle = 0.8 * sin(2 * pi * 0.7 * t_s)
+    shift = 0.3 * sin(2 * pi * 0.4 * t_s)
+    place(client, 0, (shift, 0.0, 0.0), (0.0, 0.0, angle))
+    place(client, 1, (shift, 0.0, 0.5), (0.0, 0.0, 0.4 + angle))
+
+
+ACTS = {
+    "kuka": Act(["kuka_iiwa/model.urdf"], ARM, sway),
+    "cartpole": Act(
+        ["cartpole.urdf"], MountSpec(position_m=(0, -2.5, 0.5), target_m=(0, 0, 0.5)), balance
+    ),
+    "ball": Act(
+        ["plane.urdf", "soccerball.urdf"],
+        MountSpec(position_m=(0, -5, 2), target_m=(0, 0, 1)),
+        throw,
+    ),
+    "texture": Act(
+        ["plane.urdf", "cube.urdf"], MountSpec(position_m=(0, -2.5, 2), target_m=(0, 0, 0)), orbit
+    ),
+}
+
+
+def ideal() -> PixelArray:
+    """Pixels without noise."""
+    return make_pixels(PixelSpec(), SIDE, SIDE, np.random.default_rng(0))
+
+
+class Fine:
+    """The reference."""
+
+    def __init__(self, scene: Scene, mount: Mount) -> None:
+        spec = RendererSpec(width=2 * SIDE, height=2 * SIDE, samples="4x4")
+        self._renderer, self._pixels = RasterRenderer(spec, scene, mount), ideal()
+        self.events: list[Array] = []
+
+    def look(self, now_ns: int) -> None:
+        """Take a picture."""
+        blocks = self._renderer().reshape(SIDE, 2, SIDE, 2)
+        self.events.append(self._pixels.expose(blocks.mean(axis=(1, 3)), now_ns, EVENT))
+
+
+class Tried:
+    """A camera under test, and the CPU time it takes."""
+
+    def __init__(self, name: str, scene: Scene, mount: Mount) -> None:
+        spec = RendererSpec(width=SIDE, height=SIDE, samples=CAMERAS[name])
+        self._renderer, self._pixels = RasterRenderer(spec, scene, mount), ideal()
+        self._adaptive: AdaptiveCamera | None = None
+        if name == "adaptive":
+            self._adaptive = AdaptiveCamera(name, self._renderer, self._pixels, ShutterSpec())
+        self.events: list[Array] = []
+        self.spent_s, self._looks = 0.0, 0
+
+    @property
+    def pictures(self) -> int:
+        """Drawn so far."""
+        return self._adaptive.rendered if self._adaptive else self._looks
+
+    def look(self, now_ns: int) -> None:
+        """What a loop does with it every millisecond."""
+        start = time.process_time()
+        if self._adaptive:
+            self._adaptive.step(now_ns)
+            self.events.append(self._adaptive.read(now_ns).values)
+        else:
+            self.events.append(self._pixels.expose(self._renderer(), now_ns, EVENT))
+        self._looks += 1
+        self.spent_s += time.process_time() - start
+
+
+# --- comparison -------------------------------------------------------------------------------
+
+
+def pixel_of(events: Array) -> Array:
+    """A number for each pixel."""
+    return events["y"].astype(np.int64) * SIDE + events["x"]
+
+
+def counts(events: Array, bin_us: int) -> Array:
+    """Events of each pixel, polarity and bin of time, as one row of numbers."""
+    cell = (events["t"] // np.uint64(bin_us)).astype(np.int64)
+    cell = (cell * 2 + events["p"]) * SIDE**2 + pixel_of(events)
+    return np.bincount(cell)
+
+
+def correlation(one: Array, other: Array) -> float:
+    """Pearson's, of rows that may end early."""
+    longest = max(len(one), len(other))
+    rows = [np.pad(row, (0, longest - len(row))) for row in (one, other)]
+    return float(np.corrcoef(rows[0], rows[1])[0, 1])
+
+
+def intervals_us(events: Array) -> Array:
+    """Between two events of a pixel, in order of length."""
+    pixel = pixel_of(events)
+    order = np.lexsort((events["t"], pixel))
+    between = np.diff(events["t"][order].astype(np.int64))
+    return np.sort(between[np.diff(pixel[order]) == 0])
+
+
+def furthest(one: Array, other: Array) -> float:
+    """Kolmogorov & Smirnov's distance of two sorted samples."""
+    places = np.concatenate([one, other])
+    shares = [np.searchsorted(row, places, side="right") / len(row) for row in (one, other)]
+    return float(np.abs(shares[0] - shares[1]).max())
+
+
+def compared(events: Array, reference: Array, whole_us: int) -> dict[str, float]:
+    """The figures of the module's docstring."""
+    own, fine = intervals_us(events), intervals_us(reference)
+    histograms = [np.histogram(row.clip(10, 999_999), EDGES_US)[0] for row in (own, fine)]
+    found = {
+        "events": len(events) / len(reference),
+        "counts": correlation(counts(events, whole_us), counts(reference, whole_us)),
+        "counts_10_ms": correlation(counts(events, BIN_US), counts(reference, BIN_US)),
+        "intervals": correlation(*histograms),
+        "intervals_ks": furthest(own, fine),
+        "bursts": float(np.mean(own < BURST_US)),
+    }
+    return {name: round(value, 4) for name, value in found.items()}
+
+
+def filmed(name: str, cameras: Sequence[str], seconds: float) -> dict[str, Any]:
+    """One scene, seen by all cameras at once."""
+    act = ACTS[name]
+    client = load(list(act.files))
+    act.put(client, 0.0)
+    scene, mount = Scene(client), Mount(act.mount)
+    fine = Fine(scene, mount)
+    tried = {camera: Tried(camera, scene, mount) for camera in cameras}
+    end_ns = round(seconds * 1e3) * LOOP_NS
+    for now_ns in range(0, end_ns + 1, FINE_NS):
+        act.put(client, now_ns * 1e-9)
+        fine.look(now_ns)
+        if now_ns % LOOP_NS == 0:
+            for camera in tried.values():
+                camera.look(now_ns)
+    bullet().disconnect(physicsClientId=client)
+    reference = np.concatenate(fine.events)
+    looks = end_ns // LOOP_NS + 1
+    return {
+        "reference_events": len(reference),
+        "reference_bursts": round(float(np.mean(intervals_us(reference) < BURST_US)), 4),
+        **{
+            camera: {
+                **compared(np.concatenate(one.events), reference, end_ns),
+                "pictures": one.pictures,
+                "ms": round(one.spent_s * 1e3 / looks, 3),
+            }
+            for camera, one in tried.items()
+        },
+    }
+
+
+def main() -> None:
+    """Film and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--scene", nargs="*", choices=ACTS, default=list(ACTS))
+    parser.add_argument("--camera", nargs="*", choices=CAMERAS, default=list(CAMERAS))
+    parser.add_argument("--seconds", type=float, default=1.0)
+    arguments = parser.parse_args()
+    found = {name: filmed(name, arguments.camera, arguments.seconds) for name in arguments.scene}
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
