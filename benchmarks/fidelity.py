@@ -1,14 +1,16 @@
 """How close the camera's events come to those of a much finer one; one JSON object.
 
-    python benchmarks/fidelity.py [--scene kuka ...] [--seconds 1.0] [--camera adaptive ...]
+    python benchmarks/fidelity.py [--scene kuka ...] [--camera adaptive ...] [--finer 2]
 
 Scenes of PyBullet's own models, 128 x 128 pixels, ideal and with the default thresholds. The
-reference takes 64 samples in every pixel (8 x 8), every 0.25 ms. The cameras under test look every
-1 ms, as in a loop of 1 kHz:
+reference takes 64 samples in every pixel (8 x 8), every 0.25 ms; with `--finer 4` it takes 256,
+which tells how far the reference itself may be trusted. The cameras under test look every 1 ms, as
+in a loop of 1 kHz:
 
 - `adaptive`: the defaults of RendererSpec and ShutterSpec: samples at edges, a picture whenever
   something has moved by `motion_px`;
-- `edges`, `4x4`, `1`: a picture every 1 ms, with samples at edges, in all pixels, or one in each.
+- `edges`, `4x4`, `1`, `8x8`: a picture every 1 ms, with samples at edges, in all pixels, with one
+  in each, or with those of the reference.
 
 Of each, against the reference:
 
@@ -18,7 +20,7 @@ Of each, against the reference:
 - `intervals`: correlation of the histograms of intervals between two events of a pixel, in 40 bins
   evenly spaced in their logarithm from 10 us to 1 s;
 - `intervals_ks`: largest distance of their distributions (Kolmogorov & Smirnov);
-- `bursts`: share of the events that come within 20 us of the pixel's last;
+- `bursts`: share of the events that come within 0.2 ms of the pixel's last;
 - `pictures` drawn, and `ms`: CPU time for each millisecond seen, rendering and pixels.
 """
 
@@ -35,7 +37,6 @@ import numpy as np
 import numpy.typing as npt
 from raster import ARM, load
 
-from reflexarc.ext.pixels import PixelArray
 from reflexarc.runtime.batch import EVENT
 from reflexarc.runtime.physics import bullet
 from reflexarc.sensors.adaptive_camera import AdaptiveCamera, ShutterSpec
@@ -47,10 +48,16 @@ from reflexarc.sensors.scene import Scene
 Array: TypeAlias = npt.NDArray[Any]
 SIDE = 128
 FINE_NS, LOOP_NS = 250_000, 1_000_000
-BURST_US, BIN_US = 20, 10_000
+BURST_US, BIN_US = 200, 10_000
 EDGES_US = np.geomspace(10, 1e6, 41)
-#: Samples of each camera; the reference draws twice as wide and high, with 4 x 4 in each pixel.
-CAMERAS: dict[str, Samples] = {"adaptive": "edges", "edges": "edges", "4x4": "4x4", "1": "1"}
+#: Samples of each camera, and how many times as wide and high as its pixels it draws.
+CAMERAS: dict[str, tuple[Samples, int]] = {
+    "adaptive": ("edges", 1),
+    "edges": ("edges", 1),
+    "4x4": ("4x4", 1),
+    "1": ("1", 1),
+    "8x8": ("4x4", 2),
+}
 
 
 class Act(NamedTuple):
@@ -113,52 +120,48 @@ ACTS = {
 }
 
 
-def ideal() -> PixelArray:
-    """Pixels without noise."""
-    return make_pixels(PixelSpec(), SIDE, SIDE, np.random.default_rng(0))
+class Camera:
+    """Ideal pixels, and the CPU time that they and their pictures take."""
 
-
-class Fine:
-    """The reference."""
-
-    def __init__(self, scene: Scene, mount: Mount) -> None:
-        spec = RendererSpec(width=2 * SIDE, height=2 * SIDE, samples="4x4")
-        self._renderer, self._pixels = RasterRenderer(spec, scene, mount), ideal()
-        self.events: list[Array] = []
+    def __init__(self, samples: Samples, finer: int, scene: Scene, mount: Mount) -> None:
+        spec = RendererSpec(width=finer * SIDE, height=finer * SIDE, samples=samples)
+        self.renderer = RasterRenderer(spec, scene, mount)
+        self.pixels = make_pixels(PixelSpec(), SIDE, SIDE, np.random.default_rng(0))
+        self._blocks = (SIDE, finer, SIDE, finer)
+        self._seen: list[Array] = []
+        self.pictures, self.spent_s = 0, 0.0
 
     def look(self, now_ns: int) -> None:
-        """Take a picture."""
-        blocks = self._renderer().reshape(SIDE, 2, SIDE, 2)
-        self.events.append(self._pixels.expose(blocks.mean(axis=(1, 3)), now_ns, EVENT))
+        """What there is to see now."""
+        start = time.process_time()
+        self._seen.append(self._events(now_ns))
+        self.spent_s += time.process_time() - start
 
-
-class Tried:
-    """A camera under test, and the CPU time it takes."""
-
-    def __init__(self, name: str, scene: Scene, mount: Mount) -> None:
-        spec = RendererSpec(width=SIDE, height=SIDE, samples=CAMERAS[name])
-        self._renderer, self._pixels = RasterRenderer(spec, scene, mount), ideal()
-        self._adaptive: AdaptiveCamera | None = None
-        if name == "adaptive":
-            self._adaptive = AdaptiveCamera(name, self._renderer, self._pixels, ShutterSpec())
-        self.events: list[Array] = []
-        self.spent_s, self._looks = 0.0, 0
+    def _events(self, now_ns: int) -> Array:
+        """Those since the last look, by one picture more."""
+        picture = self.renderer()
+        self.pictures += 1
+        if picture.shape != (SIDE, SIDE):
+            picture = picture.reshape(self._blocks).mean(axis=(1, 3))
+        return np.asarray(self.pixels.expose(picture, now_ns, EVENT))
 
     @property
-    def pictures(self) -> int:
-        """Drawn so far."""
-        return self._adaptive.rendered if self._adaptive else self._looks
+    def events(self) -> Array:
+        """All so far."""
+        return np.concatenate(self._seen)
 
-    def look(self, now_ns: int) -> None:
-        """What a loop does with it every millisecond."""
-        start = time.process_time()
-        if self._adaptive:
-            self._adaptive.step(now_ns)
-            self.events.append(self._adaptive.read(now_ns).values)
-        else:
-            self.events.append(self._pixels.expose(self._renderer(), now_ns, EVENT))
-        self._looks += 1
-        self.spent_s += time.process_time() - start
+
+class Adaptive(Camera):
+    """The camera with a shutter that follows motion."""
+
+    def __init__(self, samples: Samples, finer: int, scene: Scene, mount: Mount) -> None:
+        super().__init__(samples, finer, scene, mount)
+        self._camera = AdaptiveCamera("camera", self.renderer, self.pixels, ShutterSpec())
+
+    def _events(self, now_ns: int) -> Array:
+        self._camera.step(now_ns)
+        self.pictures = self._camera.rendered
+        return self._camera.read(now_ns).values
 
 
 # --- comparison -------------------------------------------------------------------------------
@@ -173,7 +176,7 @@ def counts(events: Array, bin_us: int) -> Array:
     """Events of each pixel, polarity and bin of time, as one row of numbers."""
     cell = (events["t"] // np.uint64(bin_us)).astype(np.int64)
     cell = (cell * 2 + events["p"]) * SIDE**2 + pixel_of(events)
-    return np.bincount(cell)
+    return np.asarray(np.bincount(cell))
 
 
 def correlation(one: Array, other: Array) -> float:
@@ -188,7 +191,7 @@ def intervals_us(events: Array) -> Array:
     pixel = pixel_of(events)
     order = np.lexsort((events["t"], pixel))
     between = np.diff(events["t"][order].astype(np.int64))
-    return np.sort(between[np.diff(pixel[order]) == 0])
+    return np.asarray(np.sort(between[np.diff(pixel[order]) == 0]))
 
 
 def furthest(one: Array, other: Array) -> float:
@@ -213,14 +216,17 @@ def compared(events: Array, reference: Array, whole_us: int) -> dict[str, float]
     return {name: round(value, 4) for name, value in found.items()}
 
 
-def filmed(name: str, cameras: Sequence[str], seconds: float) -> dict[str, Any]:
+def filmed(name: str, cameras: Sequence[str], seconds: float, finer: int) -> dict[str, Any]:
     """One scene, seen by all cameras at once."""
     act = ACTS[name]
     client = load(list(act.files))
     act.put(client, 0.0)
     scene, mount = Scene(client), Mount(act.mount)
-    fine = Fine(scene, mount)
-    tried = {camera: Tried(camera, scene, mount) for camera in cameras}
+    fine = Camera("4x4", finer, scene, mount)
+    tried = {
+        camera: (Adaptive if camera == "adaptive" else Camera)(*CAMERAS[camera], scene, mount)
+        for camera in cameras
+    }
     end_ns = round(seconds * 1e3) * LOOP_NS
     for now_ns in range(0, end_ns + 1, FINE_NS):
         act.put(client, now_ns * 1e-9)
@@ -229,20 +235,16 @@ def filmed(name: str, cameras: Sequence[str], seconds: float) -> dict[str, Any]:
             for camera in tried.values():
                 camera.look(now_ns)
     bullet().disconnect(physicsClientId=client)
-    reference = np.concatenate(fine.events)
-    looks = end_ns // LOOP_NS + 1
-    return {
+    reference = fine.events
+    found: dict[str, Any] = {
         "reference_events": len(reference),
         "reference_bursts": round(float(np.mean(intervals_us(reference) < BURST_US)), 4),
-        **{
-            camera: {
-                **compared(np.concatenate(one.events), reference, end_ns),
-                "pictures": one.pictures,
-                "ms": round(one.spent_s * 1e3 / looks, 3),
-            }
-            for camera, one in tried.items()
-        },
     }
+    for kind, one in tried.items():
+        ms = round(one.spent_s * 1e3 / (end_ns // LOOP_NS + 1), 3)
+        figures = compared(one.events, reference, end_ns)
+        found[kind] = {**figures, "pictures": one.pictures, "ms": ms}
+    return found
 
 
 def main() -> None:
@@ -251,8 +253,12 @@ def main() -> None:
     parser.add_argument("--scene", nargs="*", choices=ACTS, default=list(ACTS))
     parser.add_argument("--camera", nargs="*", choices=CAMERAS, default=list(CAMERAS))
     parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--finer", type=int, choices=(2, 4), default=2)
     arguments = parser.parse_args()
-    found = {name: filmed(name, arguments.camera, arguments.seconds) for name in arguments.scene}
+    found = {
+        name: filmed(name, arguments.camera, arguments.seconds, arguments.finer)
+        for name in arguments.scene
+    }
     print(json.dumps(found, indent=1))
 
 
