@@ -169,7 +169,7 @@ class Adaptive(Camera):
 
 def pixel_of(events: Array) -> Array:
     """A number for each pixel."""
-    return events["y"].astype(np.int64) * SIDE + events["x"]
+    return np.asarray(events["y"].astype(np.int64) * SIDE + events["x"])
 
 
 def counts(events: Array, bin_us: int) -> Array:
