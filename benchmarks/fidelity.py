@@ -22,6 +22,11 @@ Of each, against the reference:
 - `intervals_ks`: largest distance of their distributions (Kolmogorov & Smirnov);
 - `bursts`: share of the events that come within 0.2 ms of the pixel's last;
 - `pictures` drawn, and `ms`: CPU time for each millisecond seen, rendering and pixels.
+
+`noise`: of each preset, in a still scene of 100 DN for a minute, events a second and pixel: of leak
+alone (ON) and of shot noise alone (ON and OFF), as `declared` (leak: the mean of its log-normal
+distribution; shot: with the mean of nominal over own threshold) and as `measured`. OFF events of
+leak: `leak_off`.
 """
 
 from __future__ import annotations
@@ -31,17 +36,18 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from math import pi, sin
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
+from pixel_plots import film
 from raster import ARM, load
 
 from reflexarc.runtime.batch import EVENT
 from reflexarc.runtime.physics import bullet
 from reflexarc.sensors.adaptive_camera import AdaptiveCamera, ShutterSpec
 from reflexarc.sensors.mount import Mount, MountSpec
-from reflexarc.sensors.pixels import PixelSpec, make_pixels
+from reflexarc.sensors.pixels import PixelSpec, Preset, make_pixels
 from reflexarc.sensors.renderer import RasterRenderer, RendererSpec, Samples
 from reflexarc.sensors.scene import Scene
 
@@ -49,6 +55,7 @@ Array: TypeAlias = npt.NDArray[Any]
 SIDE = 128
 FINE_NS, LOOP_NS = 250_000, 1_000_000
 BURST_US, BIN_US = 200, 10_000
+STILL_DN = 100.0
 EDGES_US = np.geomspace(10, 1e6, 41)
 #: Samples of each camera, and how many times as wide and high as its pixels it draws.
 CAMERAS: dict[str, tuple[Samples, int]] = {
@@ -247,6 +254,37 @@ def filmed(name: str, cameras: Sequence[str], seconds: float, finer: int) -> dic
     return found
 
 
+# --- noise ------------------------------------------------------------------------------------
+
+
+def rates_hz(spec: PixelSpec) -> tuple[float, float]:
+    """ON and OFF events a second and pixel of a still scene."""
+    frames, dt_us = 600, 100_000
+    still = np.full((SIDE, SIDE), STILL_DN)
+    on = film(spec, [still] * (frames + 1), dt_us)["p"]
+    whole = SIDE**2 * frames * dt_us * 1e-6
+    return np.count_nonzero(on) / whole, np.count_nonzero(~on) / whole
+
+
+def noise(preset: Preset) -> dict[str, Any]:
+    """Rates of a preset, each noise by itself."""
+    spec = PixelSpec(preset=preset)
+    spread = 1 + spec.mismatch * np.random.default_rng(1).standard_normal(10**6)
+    over_own = np.mean(1 / np.maximum(0.1, spread))
+    leak_hz = spec.leak_rate_hz * np.exp((spec.leak_spread_decades * np.log(10)) ** 2 / 2)
+    shot_hz = spec.shot_rate_hz / 2 * (1 - 0.75 * (STILL_DN + 20) / 275) * over_own
+    leak, leak_off = rates_hz(PixelSpec(preset=preset, shot_rate_hz=0.0))
+    shot = rates_hz(PixelSpec(preset=preset, leak_rate_hz=0.0))
+    return {
+        "leak": {"declared": float(f"{leak_hz:.4g}"), "measured": float(f"{leak:.4g}")},
+        "leak_off": leak_off,
+        "shot_on_off": {
+            "declared": float(f"{shot_hz:.3g}"),
+            "measured": [float(f"{rate:.3g}") for rate in shot],
+        },
+    }
+
+
 def main() -> None:
     """Film and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -255,10 +293,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--finer", type=int, choices=(2, 4), default=2)
     arguments = parser.parse_args()
-    found = {
+    found: dict[str, Any] = {
         name: filmed(name, arguments.camera, arguments.seconds, arguments.finer)
         for name in arguments.scene
     }
+    found["noise"] = {preset: noise(preset) for preset in get_args(Preset)}
     print(json.dumps(found, indent=1))
 
 
