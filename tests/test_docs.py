@@ -126,6 +126,18 @@ def test_the_line_of_yaml_about_pixels_is_right():
     assert (spec.preset, spec.cutoff_hz) == ("davis346", 100.0)
 
 
+def test_the_camera_of_the_page_about_cameras_is_right():
+    pytest.importorskip("pybullet", reason="PyBullet is not installed")
+    from reflexarc.scenarios.pole_balance.world import CameraConfig
+    from reflexarc.sensors.adaptive_camera import ShutterSpec
+
+    text = (DOCS / "event-camera.md").read_text()
+    said = re.findall(r"```yaml\n(.*?)```", text, re.S)[1]
+    camera = parse_yaml(said, "event-camera.md").validate(CameraConfig, ("camera",))
+    assert (camera.width, camera.samples) == (128, "edges")
+    assert camera.shutter == ShutterSpec()
+
+
 def test_the_filter_of_the_page_about_recordings_is_right():
     text = (DOCS / "recordings.md").read_text()
     said = re.search(r"```yaml\n(.*?)```", text, re.S).group(1)
