@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -11,6 +12,21 @@ from reflexarc.runtime.batch import EVENT, Array, Batch, Schema
 from reflexarc.runtime.errors import ConfigError, MissingFileError
 from reflexarc.sensors.base import Sensor
 from reflexarc.sensors.formats import open_events
+
+
+class EventSource(Protocol):
+    """What can be played: chunks of EVENT in order of time, anew at each iteration."""
+
+    @property
+    def width(self) -> int:
+        """Pixels in a row."""
+
+    @property
+    def height(self) -> int:
+        """Pixels in a column."""
+
+    def __iter__(self) -> Iterator[Array]:
+        """The chunks; they may be written to."""
 
 
 class RecordingReader:
@@ -83,7 +99,7 @@ class _Complaints:
             raise ConfigError(f"{self._path}: cannot be read: {lines[0]}") from None
 
 
-def play(reader: RecordingReader, *, speed: float = 1.0, repeat: bool = False) -> Iterator[Array]:
+def play(reader: EventSource, *, speed: float = 1.0, repeat: bool = False) -> Iterator[Array]:
     """The chunks of `reader` in stream time: the first event at 0, times divided by `speed`.
 
     With `repeat` the recording starts again, one microsecond after its end, for ever. Raises
@@ -115,7 +131,7 @@ class RecordingSensor(Sensor):
 
     def __init__(
         self,
-        reader: RecordingReader,
+        reader: EventSource,
         *,
         stream: str = "camera",
         speed: float = 1.0,
