@@ -96,11 +96,15 @@ class Feeder:
         loop is gone, or gave no credit in time.
         """
         while len(events):
-            self._take_credit()
+            if not self._credit:
+                self._take_credit()
             part = events[: min(self._credit, max_count(Schema.EVENTS))]
             events = events[len(part) :]
             self._send(part, int(part["t"][0]), int(part["t"][-1]), dropped)
             dropped = 0
+        # Only now: what has been sent is on its way meanwhile.
+        if self._credit:
+            self._take_credit()
 
     def send_silence(self, t_us: int, *, dropped: int = 0) -> None:
         """Say that the stream has come to `t_us`, not before the last event, without any more.

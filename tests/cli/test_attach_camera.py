@@ -4,11 +4,15 @@ import json
 import re
 import signal
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from reflexarc.runtime.recording import Recording
 
+SERVER = Path(__file__).parents[1] / "sensors" / "dvserver.py"
 FAKE = ("attach", "camera", "--fake", "bar", "--json")
 
 
@@ -57,6 +61,39 @@ def test_a_camera_is_unplugged_and_plugged_in_again(gaze, start, tmp_path, mode,
     assert events > 100_000
     assert events + dropped + rest == made
     assert (events + fed["dropped"], dropped) == (fed["events"], fed["lost"] + fed["dropped"])
+
+
+def test_a_dv_server_feeds_the_loop(gaze, start, tmp_path):
+    pytest.importorskip("dv_processing", reason="the extra cameras is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, str(SERVER), str(port)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout.readline() == "serving\n"
+        loop = gaze("lockstep", 2)
+        dv = start("attach", "dv", f"127.0.0.1:{port}", "--json")
+        dv.says("346x260", error=True)
+        clients = 0
+        while not clients:
+            print("0", file=server.stdin, flush=True)
+            clients = int(server.stdout.readline())
+        for _ in range(20):
+            print("1000", file=server.stdin, flush=True)
+        dv.says("M events/s, backlog", error=True)
+        dv.send(signal.SIGINT)
+        code, output, error = dv.ends()
+        assert code == 0, error
+        assert json.loads(output)["events"] == 20_000
+        assert loop.ends()[0] == 0
+        assert seen(tmp_path) == (20_000, 0)
+    finally:
+        server.kill()
+        server.communicate()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
