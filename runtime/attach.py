@@ -74,9 +74,7 @@ class Feeder:
         self.events = 0
         self._stream, self._timeout_s = stream, timeout_s
         self._epoch, self._seq = monotonic_ns(), 0
-        endpoint = attach_endpoint(loop, stream)
-        _await_loop(loop, endpoint, patience_s)
-        self._pair = Pair(endpoint, bind=False)
+        self._pair = Pair(await_loop(loop, stream, patience_s), bind=False)
         hello = Control(
             op="hello",
             streams={stream: Schema.EVENTS.name},
@@ -165,13 +163,16 @@ class Feeder:
         self.close()
 
 
-def _await_loop(loop: str, endpoint: str, patience_s: float) -> None:
+def await_loop(loop: str, stream: str, patience_s: float) -> str:
+    """The endpoint of `loop` for `stream`, once it is there. Raises LinkError, ConfigError."""
+    endpoint = attach_endpoint(loop, stream)
     socket = socket_path(endpoint)
     deadline_ns = monotonic_ns() + round(patience_s * 1e9)
     while socket is not None and not socket.exists():
         if monotonic_ns() >= deadline_ns:
             raise _no_loop(loop, socket)
         pause(LOOK_EVERY_S)
+    return endpoint
 
 
 def _no_loop(loop: str, socket: Path) -> LinkError:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from reflexarc.runtime.attach import Fed, Feeder
+from reflexarc.runtime.attach import Fed, Feeder, await_loop
 from reflexarc.runtime.clock import monotonic_ns
 from reflexarc.sensors.camera import Camera, SteadyCamera
 
@@ -79,10 +79,12 @@ def attach_camera(
         LinkError: no such loop within `patience_s`, or it went away.
     """
     interruption = interruption or Interruption()
+    open_camera(serial).close()  # without one there is nothing to wait for
+    await_loop(loop, stream, patience_s)
     with SteadyCamera(open_camera, serial=serial, tell=tell) as camera:
         size = camera.camera.width, camera.camera.height
         tell(f"{camera.camera.name} {camera.camera.serial}".rstrip() + f", {size[0]}x{size[1]}")
-        with Feeder(loop, stream=stream, size=size, paced=True, patience_s=patience_s) as feeder:
+        with Feeder(loop, stream=stream, size=size, paced=True) as feeder:
             start_ns = monotonic_ns()
             until_ns = None if seconds is None else start_ns + round(seconds * 1e9)
             with interruption.listening():
