@@ -132,3 +132,9 @@ def test_the_filter_of_the_page_about_recordings_is_right():
 def test_every_ending_that_is_read_is_listed():
     text = (DOCS / "recordings.md").read_text()
     assert set(ENDINGS) <= set(re.findall(r"`(\.\w+)`", text))
+
+
+def test_the_driver_of_live_cameras_that_is_shown_keeps_the_contract(run_block):
+    code = re.search(r"```python\n(.*?)```", (DOCS / "live.md").read_text(), flags=re.S).group(1)
+    code += "\nTestMyCameras().test_losses_are_counted()\nprint('kept')"
+    assert run_block("python", code, "-P", "-W", "error") == "kept\n"
