@@ -42,6 +42,7 @@ bench: $(BUILT)  ## print the benchmarks, one JSON object each
 	$(BIN)/python benchmarks/build.py
 	$(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/bus.py
+	$(BIN)/python benchmarks/live.py
 	$(BIN)/python benchmarks/pixels.py
 	$(BIN)/python benchmarks/raster.py
 

@@ -13,13 +13,18 @@ import re
 import signal
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
 from reflexarc.runtime.errors import ReflexarcError
+
+if TYPE_CHECKING:
+    from reflexarc.sensors.camera import Camera, Listed
+    from reflexarc.sensors.fakecamera import FakeCameras
 
 app = typer.Typer(
     name="reflexarc",
@@ -348,7 +353,7 @@ def attach_udp(
         stream=stream,
         seconds=seconds,
         patience_s=wait,
-        tell=lambda line: print(line, file=sys.stderr, flush=True),
+        tell=_tell_error,
     )
     if as_json:
         print(json.dumps(dataclasses.asdict(fed)))
@@ -357,6 +362,100 @@ def attach_udp(
             f"{fed.events} events in {fed.duration_s:.2f} s, {fed.dropped} dropped by the loop, "
             f"{fed.outside} outside, {fed.malformed} datagrams malformed, {fed.overrun} overrun"
         )
+
+
+@attach_app.command("camera")
+def attach_camera(
+    driver: Annotated[str, typer.Option(help="neuromorphic or dv")] = "neuromorphic",
+    serial: Annotated[str | None, typer.Option(help="of the camera (default: the first)")] = None,
+    fake: Annotated[
+        str | None,
+        typer.Option(
+            metavar="bar|FILE",
+            help="no hardware: a moving bar, or a recording; SIGUSR1 unplugs it and plugs it in",
+        ),
+    ] = None,
+    listing: Annotated[bool, typer.Option("--list", help="say which cameras are there")] = False,
+    to: Annotated[str, typer.Option(help="the running scenario")] = "gaze",
+    stream: Annotated[str, typer.Option(help="the stream it feeds")] = "camera",
+    seconds: Annotated[float | None, typer.Option(help="end after so long")] = None,
+    wait: Annotated[float, typer.Option(help="seconds to wait for the loop to start")] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Feed a running loop with a camera at this machine, until Ctrl-C."""
+    from reflexarc.sensors.fakecamera import FakeCameras
+    from reflexarc.sensors.usbcameras import DRIVERS
+
+    if driver not in DRIVERS:
+        raise typer.BadParameter(f"--driver {driver}: use one of {', '.join(DRIVERS)}")
+    cameras = DRIVERS[driver]() if fake is None else _fake_cameras(fake)
+    if listing:
+        found = cameras.cameras()
+        print(json.dumps([camera._asdict() for camera in found]) if as_json else _listed(found))
+        return
+    if isinstance(cameras, FakeCameras):
+        signal.signal(signal.SIGUSR1, lambda *_: cameras.toggle())
+    _feed_camera(cameras.open, to, serial, stream, seconds, wait, as_json)
+    if isinstance(cameras, FakeCameras):
+        _tell_error(f"the fake camera made {cameras.made} events; {cameras.lost} lost at the end")
+
+
+@attach_app.command("dv")
+def attach_dv(
+    address: Annotated[str, typer.Argument(metavar="HOST:PORT", help="of the DV server")],
+    to: Annotated[str, typer.Option(help="the running scenario")] = "gaze",
+    stream: Annotated[str, typer.Option(help="the stream it feeds")] = "camera",
+    seconds: Annotated[float | None, typer.Option(help="end after so long")] = None,
+    wait: Annotated[float, typer.Option(help="seconds to wait for the loop to start")] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Feed a running loop with what a DV server streams, until Ctrl-C."""
+    from reflexarc.sensors.dvserver import DvServer
+
+    _feed_camera(DvServer(*_address(address)).open, to, None, stream, seconds, wait, as_json)
+
+
+def _feed_camera(
+    open_camera: Callable[[str | None], Camera],
+    to: str,
+    serial: str | None,
+    stream: str,
+    seconds: float | None,
+    wait: float,
+    as_json: bool,
+) -> None:
+    from reflexarc.runtime.attachcamera import Interruption
+    from reflexarc.runtime.attachcamera import attach_camera as feed
+
+    fed = feed(
+        open_camera,
+        loop=to,
+        serial=serial,
+        stream=stream,
+        seconds=seconds,
+        patience_s=wait,
+        tell=_tell_error,
+        interruption=Interruption([signal.SIGINT, signal.SIGTERM]),
+    )
+    if as_json:
+        print(json.dumps(dataclasses.asdict(fed)))
+    else:
+        print(
+            f"{fed.events} events in {fed.duration_s:.2f} s, {fed.lost} lost by the camera, "
+            f"{fed.dropped} dropped by the loop, gone {fed.absences} times"
+        )
+
+
+def _fake_cameras(source: str) -> FakeCameras:
+    from reflexarc.sensors.fakecamera import FakeCameras
+    from reflexarc.sensors.recording import RecordingReader
+
+    return FakeCameras(None if source == "bar" else RecordingReader(source))
+
+
+def _listed(cameras: list[Listed]) -> str:
+    lines = [f"{camera.name} {camera.serial or '(serial unknown)'}" for camera in cameras]
+    return "\n".join(lines) or "no camera found"
 
 
 @app.command()
@@ -387,6 +486,10 @@ def _flags(**given: float | str | None) -> list[str]:
 
 def _tell(line: str) -> None:
     print(line, flush=True)
+
+
+def _tell_error(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _speed(text: str) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -11,6 +12,21 @@ from reflexarc.runtime.batch import EVENT, Array, Batch, Schema
 from reflexarc.runtime.errors import ConfigError, MissingFileError, ReflexarcError
 from reflexarc.sensors.base import Sensor
 from reflexarc.sensors.formats import open_events
+
+
+class EventSource(Protocol):
+    """What can be played: chunks of EVENT in order of time, anew at each iteration."""
+
+    @property
+    def width(self) -> int:
+        """Pixels in a row."""
+
+    @property
+    def height(self) -> int:
+        """Pixels in a column."""
+
+    def __iter__(self) -> Iterator[Array]:
+        """The chunks; they may be written to."""
 
 
 class RecordingReader:
@@ -52,16 +68,18 @@ class RecordingReader:
                 if len(chunk) == 0:
                     continue
                 self._check_inside(chunk)
-                chunk["t"][0] = max(chunk["t"][0], newest)
-                chunk["t"] = np.maximum.accumulate(chunk["t"])
-                newest, empty = chunk["t"][-1], False
+                t_us = chunk["t"].copy()  # side by side, which is quicker to go through
+                if t_us[0] < newest or (t_us[1:] < t_us[:-1]).any():
+                    t_us[0] = max(t_us[0], newest)
+                    chunk["t"] = t_us = np.maximum.accumulate(t_us)
+                newest, empty = t_us[-1], False
                 yield chunk
         if empty:
             raise ConfigError(f"{self.path}: it holds no events")
 
     def _check_inside(self, chunk: Array) -> None:
-        outside = (chunk["x"] >= self.width) | (chunk["y"] >= self.height)
-        if outside.any():
+        if chunk["x"].max() >= self.width or chunk["y"].max() >= self.height:
+            outside = (chunk["x"] >= self.width) | (chunk["y"] >= self.height)
             x, y = chunk[["x", "y"]][np.argmax(outside)]
             raise ConfigError(
                 f"{self.path}: an event at ({x}, {y}) lies outside {self.width}x{self.height}; "
@@ -99,7 +117,7 @@ class _Complaints:
             raise ConfigError(f"{self._path}: cannot be read: {lines[0]}") from None
 
 
-def play(reader: RecordingReader, *, speed: float = 1.0, repeat: bool = False) -> Iterator[Array]:
+def play(reader: EventSource, *, speed: float = 1.0, repeat: bool = False) -> Iterator[Array]:
     """The chunks of `reader` in stream time: the first event at 0, times divided by `speed`.
 
     With `repeat` the recording starts again, one microsecond after its end, for ever. Raises
@@ -112,9 +130,11 @@ def play(reader: RecordingReader, *, speed: float = 1.0, repeat: bool = False) -
         begin, end = None, 0
         for chunk in reader:
             begin = chunk["t"][0] if begin is None else begin
-            elapsed = chunk["t"] - begin
-            end = int(elapsed[-1])
-            chunk["t"] = np.floor((elapsed + np.uint64(offset_us)) / speed)
+            end = int(chunk["t"][-1] - begin)
+            if speed == 1.0:
+                chunk["t"] += np.uint64((offset_us - int(begin)) % (1 << 64))  # adding wraps
+            else:
+                chunk["t"] = np.floor((chunk["t"] - begin + np.uint64(offset_us)) / speed)
             yield chunk
         if not repeat:
             return
@@ -131,7 +151,7 @@ class RecordingSensor(Sensor):
 
     def __init__(
         self,
-        reader: RecordingReader,
+        reader: EventSource,
         *,
         stream: str = "camera",
         speed: float = 1.0,

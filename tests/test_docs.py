@@ -177,3 +177,9 @@ def test_the_encoders_of_the_page_about_them_are_right():
     flow, rate = (TypeAdapter(EncoderSpec).validate_python(item) for item in said["encoders"])
     assert make_encoder(flow, flow.lines).size == 4 * 3 * 7 * 5
     assert make_encoder(rate, 2).size == 2
+
+
+def test_the_driver_of_live_cameras_that_is_shown_keeps_the_contract(run_block):
+    code = re.search(r"```python\n(.*?)```", (DOCS / "live.md").read_text(), flags=re.S).group(1)
+    code += "\nTestMyCameras().test_losses_are_counted()\nprint('kept')"
+    assert run_block("python", code, "-P", "-W", "error") == "kept\n"

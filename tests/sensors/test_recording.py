@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from reflexarc.runtime.batch import EVENT
 from reflexarc.runtime.errors import ConfigError, MissingFileError
+from reflexarc.sensors.formats import CHUNK
 from reflexarc.sensors.recording import RecordingReader, RecordingSensor, play
 
 SHARED = Path(__file__).parents[3] / "shared" / "events"
@@ -72,9 +73,10 @@ def test_a_size_is_taken_where_the_file_says_none(tmp_path):
         read(path, size=(10, 10))
 
 
-def test_time_that_steps_back_is_held(tmp_path):
+@pytest.mark.parametrize(("first", "last"), [(20_000, 20_010), (CHUNK, 2 * CHUNK)])
+def test_time_that_steps_back_is_held(tmp_path, first, last):
     events = sample(50_000)
-    events["t"][20_000:20_010] -= 300
+    events["t"][first:last] -= 300
     path = write(tmp_path / "sample.bin", events)
     np.testing.assert_array_equal(read(path)["t"], np.maximum.accumulate(events["t"]))
 
