@@ -411,6 +411,7 @@ class Publisher:
         self._sent: Counter[str] = Counter()
         self._claim = Claim(endpoint)
         self._socket = _socket(zmq.XPUB, 0)
+        self._socket.xpub_verbose = True  # or only the first of several subscribers is told of
         try:
             _bind(self._socket, endpoint)
         except ConfigError:
@@ -502,6 +503,7 @@ class Subscriber:
     """Receives from a publisher in a thread of its own.
 
     Attributes:
+        received: batches that have come since the start.
         malformed: frames that were refused, or came twice, since the start.
         lost_frames: gaps in the numbers since the start. How many values a lost frame held is not
             known: each counts as one in `dropped` of the batch after it, which is the least.
@@ -511,7 +513,7 @@ class Subscriber:
     def __init__(self, endpoint: str, *, capacity: int = 1024) -> None:
         """Listen to `endpoint`, holding at most `capacity` batches. Raises ConfigError."""
         check_endpoint(endpoint)
-        self.malformed = self.lost_frames = 0
+        self.received = self.malformed = self.lost_frames = 0
         self.heard_ns = monotonic_ns()
         self._inbox = Inbox(capacity)
         self._continuity = Continuity()
@@ -558,3 +560,4 @@ class Subscriber:
             self.lost_frames += missing
             batch = replace(batch, dropped=batch.dropped + missing)
         self._inbox.put(batch)
+        self.received += 1

@@ -232,6 +232,14 @@ def test_a_publisher_waits_for_a_subscriber_no_longer_than_it_is_told(endpoint):
         assert not publisher.wait_for_subscriber(0.05)
 
 
+def test_every_subscriber_is_waited_for(endpoint):
+    with Publisher(endpoint) as publisher, Subscriber(endpoint), Subscriber(endpoint) as second:
+        assert publisher.wait_for_subscriber(5)
+        assert publisher.wait_for_subscriber(5)
+        publisher.send(reading(7))
+        assert collect(second, 1)[0].values[0] == 7
+
+
 def test_a_subscriber_that_falls_behind_keeps_the_newest_and_counts_the_rest(endpoint):
     with Publisher(endpoint) as publisher, Subscriber(endpoint, capacity=4) as subscriber:
         assert publisher.wait_for_subscriber(5)
