@@ -188,7 +188,7 @@ class Scenario:
     @cached_property
     def network(self) -> Network:
         """The network, read from its file."""
-        return load(self.folder / self.spec.network)
+        return load(self.document.file(self.folder, ("network",), self.spec.network))
 
     @property
     def network_files(self) -> list[Path]:
@@ -326,8 +326,13 @@ def _import(path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    # Before it is run: classes look up their own module, as pydantic does for their annotations.
     sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module
 
 
