@@ -296,6 +296,22 @@ def replay(
 
 
 @app.command()
+def faults(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="the recording of a run")],
+    as_json: Json = False,
+) -> int:
+    """Say whether a run kept its promises under the faults that its scenario orders."""
+    from reflexarc.runtime.faultcheck import check_run
+
+    found = check_run(file)
+    if as_json:
+        print(json.dumps({"kept": not found, "violations": found}))
+    else:
+        print("\n".join(found) or f"{file}: every fault is accounted for, nothing was violated")
+    return 1 if found else 0
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     from reflexarc import __version__

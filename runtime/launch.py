@@ -20,6 +20,8 @@ from reflexarc.runtime.batch import Schema
 from reflexarc.runtime.clock import Clock, LockstepClock, WallClock, date_utc
 from reflexarc.runtime.config import Strict
 from reflexarc.runtime.errors import ConfigError
+from reflexarc.runtime.faultcheck import log_path
+from reflexarc.runtime.faults import FaultyPlant
 from reflexarc.runtime.files import write_atomic
 from reflexarc.runtime.latency import Latency, latency
 from reflexarc.runtime.loop import Loop, Tick
@@ -178,6 +180,8 @@ def run_policy(
     with ExitStack() as stack:
         policy = scenario.make_policy() if live else scenario.make_baseline(name, spec.seed)
         plant = make_plant(scenario, gate.rest)
+        if spec.faults is not None:
+            plant = FaultyPlant(plant, spec.faults, spec.period_ns, log_path(recording))
         stack.callback(plant.close)
         sensors = _attached(scenario) if live else _recorded(scenario, seen)
         for sensor in sensors:

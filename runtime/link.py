@@ -428,6 +428,13 @@ class RemotePlant(Plant):
         reason = message.text or "it was stopped"
         raise LinkError(f"{self._pair.endpoint}: the world has ended: {reason}")
 
+    def kill(self) -> None:
+        """Kill the child process; a world that was served is only let go of."""
+        if self._process is None:
+            super().kill()
+        else:
+            self._process.kill()
+
     def close(self) -> None:
         """Say bye and let go; a child process has ended when this returns. May be called twice."""
         if self._closed:

@@ -142,7 +142,8 @@ class Loop:
             batches.append(sensor.read(now_ns))
         for batch in batches:
             if len(batch.values):
-                self._cause_ns = max(self._cause_ns, batch.t_last_ns)
+                # A sensor whose clock is ahead has not seen the future.
+                self._cause_ns = max(self._cause_ns, min(batch.t_last_ns, now_ns))
         return batches
 
     def stop(self, reason: str) -> None:

@@ -28,6 +28,7 @@ from reflexarc.actuators.gate import Gate, GateSpec
 from reflexarc.runtime.backends import compile_network
 from reflexarc.runtime.config import Document, Strict, apply_setting, read_yaml
 from reflexarc.runtime.errors import ConfigError, MissingFileError, MissingPartError
+from reflexarc.runtime.faults import FaultsSpec
 from reflexarc.runtime.network import Input, Network, Output
 from reflexarc.runtime.policy import ConventionalPolicy, NetworkPolicy, Policy
 from reflexarc.runtime.sidecar import load
@@ -84,6 +85,7 @@ class ScenarioSpec(Strict):
     encoders: list[Annotated[EncoderSpec, Field(discriminator="kind")]] = Field(min_length=1)
     decoders: list[Annotated[DecoderSpec, Field(discriminator="kind")]] = Field(min_length=1)
     gate: GateSpec
+    faults: FaultsSpec | None = None
     score: PartSpec | None = None
     baselines: dict[Name, PartSpec] = Field(default_factory=dict)
 
@@ -93,6 +95,18 @@ class ScenarioSpec(Strict):
             raise ValueError("need a world, or at least one stream under attach")
         if any(encoder.stream == "truth" for encoder in self.encoders):
             raise ValueError("no encoder may listen to the stream 'truth'")
+        return self
+
+    @model_validator(mode="after")
+    def _faults_can_strike(self) -> Self:
+        for n, fault in enumerate(self.faults.schedule if self.faults else []):
+            if self.world is None:
+                raise ValueError("faults: there is no world to suffer them")
+            if fault.kind == "stall" and self.mode != "wall":
+                raise ValueError(f"faults.schedule.{n}: a stall needs mode: wall")
+            stream = getattr(fault, "stream", "")
+            if stream == "truth" or stream in {attach.stream for attach in self.attach}:
+                raise ValueError(f"faults.schedule.{n}: '{stream}' is not a sensor of the world")
         return self
 
 
