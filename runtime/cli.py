@@ -312,6 +312,18 @@ def faults(
 
 
 @app.command()
+def keys(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="whose keys: robot, world, ...")],
+    folder: Annotated[Path, typer.Option("--out", help="the folder for the files")] = Path(),
+) -> None:
+    """Make the keys by which a process is known on the network: a public file and a secret one."""
+    from reflexarc.runtime.keys import make_keys
+
+    for file in make_keys(folder, name):
+        print(file)
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     from reflexarc import __version__

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 
 from reflexarc.runtime.clock import monotonic_ns
 
@@ -27,7 +28,7 @@ class _Cause:
 class Complaints:
     """Tells the first complaint of a cause at once, and those that follow once a second, counted.
 
-    Not for two threads at once. Attributes:
+    Any thread may call it. Attributes:
         counts: complaints so far, by cause.
     """
 
@@ -41,20 +42,23 @@ class Complaints:
         self.counts: dict[str, int] = {}
         self._tell, self._every_ns, self._now_ns = tell, every_ns, now_ns
         self._causes: dict[str, _Cause] = {}
+        self._lock = Lock()
 
     def add(self, cause: str, message: str, count: int = 1) -> None:
         """`count` things of one `cause`, which `message` describes in one line."""
         now_ns = self._now_ns()
-        self.counts[cause] = self.counts.get(cause, 0) + count
-        known = self._causes.setdefault(cause, _Cause(now_ns - self._every_ns))
-        known.message, known.untold = message, known.untold + count
-        self._flush(known, now_ns)
+        with self._lock:
+            self.counts[cause] = self.counts.get(cause, 0) + count
+            known = self._causes.setdefault(cause, _Cause(now_ns - self._every_ns))
+            known.message, known.untold = message, known.untold + count
+            self._flush(known, now_ns)
 
     def flush(self, *, now: bool = False) -> None:
         """Tell what has waited for a second, or everything `now`; call it often, or at the end."""
         now_ns = self._now_ns()
-        for known in self._causes.values():
-            self._flush(known, now_ns + (self._every_ns if now else 0))
+        with self._lock:
+            for known in self._causes.values():
+                self._flush(known, now_ns + (self._every_ns if now else 0))
 
     def _flush(self, known: _Cause, now_ns: int) -> None:
         if known.untold and now_ns - known.told_ns >= self._every_ns:

@@ -29,6 +29,7 @@ from reflexarc.runtime.backends import compile_network
 from reflexarc.runtime.config import Document, Strict, apply_setting, read_yaml
 from reflexarc.runtime.errors import ConfigError, MissingFileError, MissingPartError
 from reflexarc.runtime.faults import FaultsSpec
+from reflexarc.runtime.keys import LinkSpec
 from reflexarc.runtime.network import Input, Network, Output
 from reflexarc.runtime.policy import ConventionalPolicy, NetworkPolicy, Policy
 from reflexarc.runtime.sidecar import load
@@ -53,9 +54,11 @@ class WorldSpec(PartSpec):
 
     `process`: in the loop's own ("loop"), in one that the launcher starts ("own"), or in one that
     somebody else has started with `reflexarc world NAME` ("served"); the last two over the bus.
+    `link` says where a served one is, on this machine or another.
     """
 
     process: Literal["loop", "own", "served"] = "loop"
+    link: LinkSpec | None = None
 
 
 class AttachSpec(Strict):
@@ -163,6 +166,8 @@ class Scenario:
         self._check_ports()
         for kind, part, at in self._parts():
             self._config(kind, part, at)
+        if self.spec.world and self.spec.world.link:
+            self.spec.world.link.curve(self.document, ("world", "link"))
 
     @property
     def ticks(self) -> int:
