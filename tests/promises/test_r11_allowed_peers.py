@@ -150,17 +150,17 @@ def test_strangers_deliver_nothing_and_are_all_logged(sides, lines, count, measu
 
 def test_a_publisher_gives_nothing_to_strangers(sides, lines):
     world_keys, loop_keys, other_keys = sides
-    with Publisher(ANYWHERE, curve=world_keys) as publisher:
-        with (
-            Subscriber(publisher.endpoint, curve=other_keys) as deaf,
-            Subscriber(publisher.endpoint, curve=loop_keys) as heard,
-        ):
-            assert publisher.wait_for_subscriber(5)
-            publisher.send(message(1))
-            until(lambda: heard.received == 1)
-            until(lambda: any("unknown key" in line for _, line in lines))
-            until(lambda: any("turned away" in line for _, line in lines))
-            assert deaf.received == 0
+    with (
+        Publisher(ANYWHERE, curve=world_keys) as publisher,
+        Subscriber(publisher.endpoint, curve=other_keys) as deaf,
+        Subscriber(publisher.endpoint, curve=loop_keys) as heard,
+    ):
+        assert publisher.wait_for_subscriber(5)
+        publisher.send(message(1))
+        until(lambda: heard.received == 1)
+        until(lambda: any("unknown key" in line for _, line in lines))
+        until(lambda: any("turned away" in line for _, line in lines))
+        assert deaf.received == 0
 
 
 def test_keys_are_made_once_and_are_private(tmp_path, measured):
