@@ -87,17 +87,18 @@ def test_a_stalled_listener_costs_nothing_and_its_losses_are_counted(endpoint, c
 
 def test_a_listener_that_resumes_gets_what_is_newest(endpoint, measured):
     """Its own thread receives all the while: what waits in the inbox is never old."""
-    with Publisher(endpoint) as publisher, Subscriber(endpoint, capacity=1) as subscriber:
+    with Publisher(endpoint) as publisher, Subscriber(endpoint, capacity=2) as subscriber:
         assert publisher.wait_for_subscriber(5)
         send(publisher, 500)
         deadline_ns = monotonic_ns() + 10_000_000_000
         while subscriber.received < 500:
             assert monotonic_ns() < deadline_ns
             pause(0.001)
-        (batch,) = subscriber.take()
+        batch, last = subscriber.take()
     age_ticks = 499 - batch.t_last_ns // PERIOD_NS
     assert age_ticks <= 1
-    assert batch.dropped == 499 * len(VALUES)
+    assert last.t_last_ns == 499 * PERIOD_NS
+    assert batch.dropped == 498 * len(VALUES)
     measured(f"after 500 ticks of sleep the first message is {age_ticks} ticks old")
 
 
