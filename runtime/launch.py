@@ -216,6 +216,7 @@ def _attached(scenario: Scenario) -> Sequence[Sensor]:
             width=attach.width,
             height=attach.height,
             wait=spec.mode == "lockstep",
+            capacity=attach.buffer_events,
         )
         for attach in spec.attach
     ]

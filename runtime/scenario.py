@@ -64,10 +64,13 @@ class WorldSpec(PartSpec):
 class AttachSpec(Strict):
     """A stream of camera events that other processes feed with `reflexarc attach`.
 
-    `width` and `height` are of the largest sensor that may feed it, in pixels.
+    `width` and `height` are of the largest sensor that may feed it, in pixels. At most
+    `buffer_events` wait for the loop: in real time the oldest give way, so that what a loop acts on
+    is never older than they take to come.
     """
 
     stream: Stream
+    buffer_events: int = Field(default=1 << 20, ge=1, le=1 << 28)
     width: int = Field(ge=1, le=65535)
     height: int = Field(ge=1, le=65535)
 
