@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 BUILT  := build/.compiled
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test lint bench clean
+.PHONY: help setup build run test soak lint bench clean
 
 help:  ## show this
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ run: $(BUILT)  ## balance a pole from what an event camera sees; leaves a report
 
 test: $(BUILT)  ## run every test
 	$(BIN)/python -m pytest
+
+soak: $(BUILT)  ## hold the promises for their long counts and write docs/promises.md
+	$(BIN)/python benchmarks/promises.py --soak
 
 lint: $(BUILT)  ## ruff and mypy over everything
 	$(BIN)/ruff check .

@@ -472,6 +472,34 @@ def replay(
 
 
 @app.command()
+def faults(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="the recording of a run")],
+    as_json: Json = False,
+) -> int:
+    """Say whether a run kept its promises under the faults that its scenario orders."""
+    from reflexarc.runtime.faultcheck import check_run
+
+    found = check_run(file)
+    if as_json:
+        print(json.dumps({"kept": not found, "violations": found}))
+    else:
+        print("\n".join(found) or f"{file}: every fault is accounted for, nothing was violated")
+    return 1 if found else 0
+
+
+@app.command()
+def keys(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="whose keys: robot, world, ...")],
+    folder: Annotated[Path, typer.Option("--out", help="the folder for the files")] = Path(),
+) -> None:
+    """Make the keys by which a process is known on the network: a public file and a secret one."""
+    from reflexarc.runtime.keys import make_keys
+
+    for file in make_keys(folder, name):
+        print(file)
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     from reflexarc import __version__

@@ -22,6 +22,8 @@ from reflexarc.runtime.batch import Schema
 from reflexarc.runtime.clock import Clock, LockstepClock, WallClock, date_utc
 from reflexarc.runtime.config import Strict
 from reflexarc.runtime.errors import ConfigError
+from reflexarc.runtime.faultcheck import log_path
+from reflexarc.runtime.faults import FaultyPlant
 from reflexarc.runtime.files import write_atomic
 from reflexarc.runtime.latency import Latency, latency
 from reflexarc.runtime.loop import Listener, Loop, Tick
@@ -188,6 +190,8 @@ def run_policy(
     with ExitStack() as stack:
         policy = scenario.make_policy() if live else scenario.make_baseline(name, spec.seed)
         plant = make_plant(scenario, gate.rest)
+        if spec.faults is not None:
+            plant = FaultyPlant(plant, spec.faults, spec.period_ns, log_path(recording))
         stack.callback(plant.close)
         sensors = _attached(scenario) if live else _recorded(scenario, seen)
         for sensor in sensors:
@@ -226,6 +230,7 @@ def _attached(scenario: Scenario) -> Sequence[Sensor]:
             width=attach.width,
             height=attach.height,
             wait=spec.mode == "lockstep",
+            capacity=attach.buffer_events,
         )
         for attach in spec.attach
     ]

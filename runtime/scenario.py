@@ -28,6 +28,8 @@ from reflexarc.actuators.gate import Gate, GateSpec
 from reflexarc.runtime.backends import compile_network
 from reflexarc.runtime.config import Document, Strict, apply_setting, read_yaml
 from reflexarc.runtime.errors import ConfigError, MissingFileError, MissingPartError
+from reflexarc.runtime.faults import FaultsSpec
+from reflexarc.runtime.keys import LinkSpec
 from reflexarc.runtime.network import Input, Network, Output
 from reflexarc.runtime.policy import ConventionalPolicy, NetworkPolicy, Policy
 from reflexarc.runtime.sidecar import load
@@ -75,18 +77,23 @@ class WorldSpec(PartSpec):
 
     `process`: in the loop's own ("loop"), in one that the launcher starts ("own"), or in one that
     somebody else has started with `reflexarc world NAME` ("served"); the last two over the bus.
+    `link` says where a served one is, on this machine or another.
     """
 
     process: Literal["loop", "own", "served"] = "loop"
+    link: LinkSpec | None = None
 
 
 class AttachSpec(Strict):
     """A stream of camera events that other processes feed with `reflexarc attach`.
 
-    `width` and `height` are of the largest sensor that may feed it, in pixels.
+    `width` and `height` are of the largest sensor that may feed it, in pixels. At most
+    `buffer_events` wait for the loop: in real time the oldest give way, so that what a loop acts on
+    is never older than they take to come.
     """
 
     stream: Stream
+    buffer_events: int = Field(default=1 << 20, ge=1, le=1 << 28)
     width: int = Field(ge=1, le=65535)
     height: int = Field(ge=1, le=65535)
 
@@ -107,6 +114,7 @@ class ScenarioSpec(Strict):
     encoders: list[Annotated[EncoderSpec, Field(discriminator="kind")]] = Field(min_length=1)
     decoders: list[Annotated[DecoderSpec, Field(discriminator="kind")]] = Field(min_length=1)
     gate: GateSpec
+    faults: FaultsSpec | None = None
     score: PartSpec | None = None
     baselines: dict[Name, BaselineSpec] = Field(default_factory=dict)
 
@@ -116,6 +124,18 @@ class ScenarioSpec(Strict):
             raise ValueError("need a world, or at least one stream under attach")
         if any(encoder.stream == "truth" for encoder in self.encoders):
             raise ValueError("no encoder may listen to the stream 'truth'")
+        return self
+
+    @model_validator(mode="after")
+    def _faults_can_strike(self) -> Self:
+        for n, fault in enumerate(self.faults.schedule if self.faults else []):
+            if self.world is None:
+                raise ValueError("faults: there is no world to suffer them")
+            if fault.kind == "stall" and self.mode != "wall":
+                raise ValueError(f"faults.schedule.{n}: a stall needs mode: wall")
+            stream = getattr(fault, "stream", "")
+            if stream == "truth" or stream in {attach.stream for attach in self.attach}:
+                raise ValueError(f"faults.schedule.{n}: '{stream}' is not a sensor of the world")
         return self
 
 
@@ -174,6 +194,8 @@ class Scenario:
             self._config(kind, part, at)
         for name, baseline in self.spec.baselines.items():
             self._check_ranges(name, baseline)
+        if self.spec.world and self.spec.world.link:
+            self.spec.world.link.curve(self.document, ("world", "link"))
 
     @property
     def ticks(self) -> int:
@@ -220,7 +242,7 @@ class Scenario:
     @cached_property
     def network(self) -> Network:
         """The network, read from its file."""
-        return load(self.folder / self.spec.network)
+        return load(self.document.file(self.folder, ("network",), self.spec.network))
 
     @property
     def network_files(self) -> list[Path]:
@@ -369,8 +391,13 @@ def _import(path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    # Before it is run: classes look up their own module, as pydantic does for their annotations.
     sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module
 
 

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from reflexarc.runtime.batch import Batch
 from reflexarc.runtime.config import Strict
+from reflexarc.runtime.errors import LinkError
 from reflexarc.runtime.network import FloatArray
 
 
@@ -68,6 +69,13 @@ class Plant(ABC):
     @abstractmethod
     def act(self, command: FloatArray) -> None:
         """Apply `command` from now until the next one. Raises LinkError."""
+
+    def kill(self) -> None:
+        """End the world without warning, as a crash would; for ordered faults.
+
+        Raises LinkError, now or in the next `observe`.
+        """
+        raise LinkError("the world was killed, as the scenario's faults order")
 
     def close(self) -> None:
         """Let go of the plant. May be called twice."""

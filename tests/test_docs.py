@@ -10,6 +10,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from reflexarc.runtime.config import parse_yaml
+from reflexarc.runtime.keys import LinkSpec
 from reflexarc.runtime.network import RECEPTORS
 from reflexarc.runtime.neurons import NeuronModel
 from reflexarc.runtime.plasticity import own_rules
@@ -31,6 +32,23 @@ def test_all_code_of_building_by_hand_works(run_block):
     for language, code in blocks:
         shown = run_block(language, code, "-P", "-W", "error")
         assert not re.search(r"^(0\.?0? spikes|False)", shown, flags=re.M), shown
+
+
+def test_ordered_faults_are_as_the_page_says(run_block):
+    (code,) = re.findall(r"```sh\n(.*?)```", (DOCS / "faults.md").read_text(), flags=re.S)
+    shown = run_block("sh", code)
+    assert "every fault is accounted for" in shown
+    assert "identical" in shown
+
+
+def test_keys_are_made_as_the_page_says(run_block, tmp_path):
+    (code,) = re.findall(r"```sh\n(.*?)```", (DOCS / "keys.md").read_text(), flags=re.S)
+    run_block("sh", code)
+    names = {"world.public", "world.secret", "loop.public", "loop.secret"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    text = re.search(r"```yaml\n(.*?)```", (DOCS / "keys.md").read_text(), flags=re.S).group(1)
+    world = parse_yaml(text, "keys.md").data["world"]
+    assert LinkSpec.model_validate(world["link"]).allow == ["world.public"]
 
 
 def test_the_first_network_takes_ten_lines():
