@@ -43,7 +43,7 @@ from pydantic import Field, ValidationError
 from reflexarc.runtime.batch import Batch, Schema
 from reflexarc.runtime.clock import monotonic_ns
 from reflexarc.runtime.config import Strict
-from reflexarc.runtime.errors import ConfigError, LinkError, WireError
+from reflexarc.runtime.errors import ConfigError, InUseError, LinkError, WireError
 from reflexarc.runtime.wire import MAX_FRAME_BYTES, check_stream, decode, encode
 
 #: Version of the conversation over the bus (the frames have one of their own).
@@ -154,7 +154,7 @@ class Claim:
         except BlockingIOError:
             owner = os.read(self._fd, 20).decode("ascii", errors="replace") or "another"
             self._release()
-            raise ConfigError(
+            raise InUseError(
                 f"{endpoint}: in use by process {owner}; stop it or choose another name"
             ) from None
         return os.fstat(self._fd).st_nlink > 0

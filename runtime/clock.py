@@ -77,9 +77,11 @@ class WallClock(Clock):
     for the next one on the grid: no burst of catch-up, and phase is kept.
     """
 
-    def __init__(self, period_ns: int) -> None:
+    def __init__(self, period_ns: int, *, spin_ns: int = 0) -> None:
+        """`spin_ns`: how long before a deadline to look at the clock in place of sleeping."""
         super().__init__(period_ns)
         self._start_ns = 0
+        self._spin_ns = spin_ns
 
     def start(self) -> None:
         """Take the present moment as loop time 0."""
@@ -98,5 +100,6 @@ class WallClock(Clock):
         deadline_ns = self._start_ns + following * self.period_ns
         remaining_ns = deadline_ns - monotonic_ns()
         while remaining_ns > 0:
-            time.sleep(remaining_ns * 1e-9)
+            if remaining_ns > self._spin_ns:
+                time.sleep((remaining_ns - self._spin_ns) * 1e-9)
             remaining_ns = deadline_ns - monotonic_ns()

@@ -53,6 +53,7 @@ class Loop:
 
     Attributes:
         ticks: ticks done.
+        call: the call of the tick that is running, or that failed.
         durations_ns: shape (ticks, 6): how long each call of the last ticks took.
     """
 
@@ -74,6 +75,7 @@ class Loop:
         self.policy = policy
         self.gate = gate
         self.ticks = 0
+        self.call = CALLS[0]
         self._sensors = sensors
         self._listeners = listeners
         self._cause_ns = -1
@@ -96,13 +98,13 @@ class Loop:
         5. guard: the gate makes the command safe; what it cannot make safe becomes a stop.
         6. act: the plant holds the command until the next one.
 
-        A call that raises stops the robot in the same tick: the rest command is applied, then the
+        A call that raises stops the robot in the same tick: the safe command is applied, then the
         error goes on to the caller.
         """
         now_ns = self.clock.now_ns
         until_ns = now_ns + self.clock.period_ns
+        marks = [perf_ns()]
         try:
-            marks = [perf_ns()]
             batches = self.observe(now_ns)
             marks.append(perf_ns())
             inputs = self.policy.encode(batches, now_ns, until_ns)
@@ -116,6 +118,7 @@ class Loop:
             self.plant.act(command)
             marks.append(perf_ns())
         except BaseException:
+            self.call = CALLS[min(len(marks), len(CALLS)) - 1]
             self.stop("a part of the loop failed")
             raise
         calls_ns = self._account(marks)
@@ -145,9 +148,9 @@ class Loop:
         return batches
 
     def stop(self, reason: str) -> None:
-        """Stop the robot now: the gate closes and the rest command goes out."""
+        """Stop the robot now: the gate closes and the first command on the way to safe goes out."""
         self.gate.stop(reason)
-        self.plant.act(self.gate.rest)
+        self.plant.act(self.gate.guard(self.gate.safe, self.clock.period_ns * 1e-9))
 
     def run(self, ticks: int, go_on: Callable[[Tick], bool] = lambda _: True) -> None:
         """Tick until `ticks` are done, the gate stopped, or `go_on(tick)` says no.
@@ -162,7 +165,7 @@ class Loop:
                     break
                 self.clock.wait()
         finally:
-            self.plant.act(self.gate.rest)
+            self.plant.act(self.gate.safe)
 
     def _account(self, marks: list[int]) -> tuple[int, ...]:
         """Count the tick and remember how long each of its calls took, which is returned."""

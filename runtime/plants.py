@@ -27,6 +27,8 @@ def make_plant(scenario: Scenario, rest: FloatArray) -> Plant:
         LinkError: the world's process is not there or did not answer.
     """
     spec = scenario.spec
+    if spec.robot is not None:
+        return scenario.make_device(spec.seed)
     if spec.world is None:
         return NoPlant()
     if spec.world.process == "loop":
