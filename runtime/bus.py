@@ -71,11 +71,7 @@ def runtime_dir(name: str) -> Path:
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(f"name {name!r}: use 1 to 32 of a-z 0-9 _ -")
-    session = os.environ.get("XDG_RUNTIME_DIR")
-    if session and Path(session).is_dir():
-        base = Path(session) / "reflexarc"
-    else:
-        base = Path(tempfile.gettempdir()) / f"reflexarc-{os.geteuid()}"
+    base = runtime_base()
     for directory in (base, base / name):
         try:
             directory.mkdir(mode=0o700, exist_ok=True)
@@ -83,6 +79,14 @@ def runtime_dir(name: str) -> Path:
             raise ConfigError(f"{directory}: cannot be made: {error.strerror}") from None
         check_private(directory)
     return base / name
+
+
+def runtime_base() -> Path:
+    """Where the private directories of all loops lie."""
+    session = os.environ.get("XDG_RUNTIME_DIR")
+    if session and Path(session).is_dir():
+        return Path(session) / "reflexarc"
+    return Path(tempfile.gettempdir()) / f"reflexarc-{os.geteuid()}"
 
 
 def attach_endpoint(loop: str, stream: str) -> str:

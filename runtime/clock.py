@@ -49,6 +49,11 @@ class Clock(ABC):
         """Loop time of the current tick, in nanoseconds since the start."""
         return self._tick * self.period_ns
 
+    @property
+    def late_ns(self) -> int:
+        """How long ago the current tick should have begun; 0 in simulated time."""
+        return 0
+
     @abstractmethod
     def start(self) -> None:
         """Begin at loop time 0."""
@@ -87,6 +92,11 @@ class WallClock(Clock):
         """Take the present moment as loop time 0."""
         self._tick, self.overruns = 0, 0
         self._start_ns = monotonic_ns()
+
+    @property
+    def late_ns(self) -> int:
+        """How long ago the current tick should have begun."""
+        return monotonic_ns() - self._start_ns - self.now_ns
 
     def wait(self) -> None:
         """Sleep until the next deadline that has not passed."""

@@ -53,6 +53,7 @@ class Loop:
 
     Attributes:
         ticks: ticks done.
+        cause_ns: time of the newest sensor value observed; -1 before any.
         call: the call of the tick that is running, or that failed.
         durations_ns: shape (ticks, 6): how long each call of the last ticks took.
     """
@@ -78,7 +79,7 @@ class Loop:
         self.call = CALLS[0]
         self._sensors = sensors
         self._listeners = listeners
-        self._cause_ns = -1
+        self.cause_ns = -1
         self._durations = np.zeros((1024, len(CALLS)), dtype=np.int64)
 
     @property
@@ -130,7 +131,7 @@ class Loop:
             self.policy.port_inputs,
             self.policy.port_outputs,
             command,
-            self._cause_ns,
+            self.cause_ns,
             calls_ns,
         )
         for listener in self._listeners:
@@ -139,18 +140,27 @@ class Loop:
 
     def observe(self, now_ns: int) -> list[Batch]:
         """Everything seen since the last tick, by the plant's sensors and the attached ones."""
+        batches = self.gather(now_ns)
+        for batch in batches:
+            if len(batch.values):
+                self.cause_ns = max(self.cause_ns, batch.t_last_ns)
+        return batches
+
+    def gather(self, now_ns: int) -> list[Batch]:
+        """The batches of the plant's sensors and of the attached ones."""
         batches = self.plant.observe(now_ns)
         for sensor in self._sensors:
             batches.append(sensor.read(now_ns))
-        for batch in batches:
-            if len(batch.values):
-                self._cause_ns = max(self._cause_ns, batch.t_last_ns)
         return batches
 
     def stop(self, reason: str) -> None:
         """Stop the robot now: the gate closes and the first command on the way to safe goes out."""
         self.gate.stop(reason)
-        self.plant.act(self.gate.guard(self.gate.safe, self.clock.period_ns * 1e-9))
+        try:
+            command = self.gate.guard(self.gate.safe, self.clock.period_ns * 1e-9)
+        except Exception:  # it may be the gate that failed
+            command = self.gate.rest
+        self.plant.act(command)
 
     def run(self, ticks: int, go_on: Callable[[Tick], bool] = lambda _: True) -> None:
         """Tick until `ticks` are done, the gate stopped, or `go_on(tick)` says no.
