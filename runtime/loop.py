@@ -159,7 +159,7 @@ class Loop:
         try:
             command = self.gate.guard(self.gate.safe, self.clock.period_ns * 1e-9)
         except Exception:  # it may be the gate that failed
-            command = self.gate.rest
+            command = self.gate.safe
         self.plant.act(command)
 
     def run(self, ticks: int, go_on: Callable[[Tick], bool] = lambda _: True) -> None:
