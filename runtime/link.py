@@ -7,8 +7,8 @@ the world answers `ready`. Then, by mode:
   answers with the batches of `World.advance` as they are, and then an empty COMMAND batch with
   the same `t_last_ns`. Both sides see the same bytes as in one process.
 - **wall**: after `start` the world runs on its own clock under the newest command, and publishes
-  what its sensors see beside the pair. Silence means stop: without a command for `DEADMAN_NS` it
-  applies zeros.
+  what its sensors see beside the pair. Silence means stop: without a command for `DEADMAN_NS`, or
+  what `daemon.deadman_ms` of the scenario says, it applies zeros.
 
 Either side may say `bye`. Each notices within `SLICE_S` when the other's process is gone, so the
 world never outlives its loop.
@@ -59,13 +59,14 @@ def serve_world(
     mode: ClockMode,
     *,
     digest: str = "",
+    deadman_ns: int = DEADMAN_NS,
     patience_s: float = HELLO_TIMEOUT_S,
     on_ready: Callable[[], None] = lambda: None,
 ) -> bool:
     """Serve `world` at `endpoint` until the loop says bye or is gone, or SIGTERM or SIGINT comes.
 
     Closes the world. Returns False after one of those signals. `patience_s` is how long it waits
-    for a loop to come; `on_ready` is called when one may.
+    for a loop to come; `on_ready` is called when one may. `deadman_ns`: see the module.
 
     Raises:
         ConfigError: the endpoint is wrong or in use.
@@ -76,7 +77,9 @@ def serve_world(
     """
     try:
         with (
-            WorldServer(world, endpoint, period_ns, mode, digest=digest) as server,
+            WorldServer(
+                world, endpoint, period_ns, mode, digest=digest, deadman_ns=deadman_ns
+            ) as server,
             _signals(server),
         ):
             on_ready()
@@ -107,9 +110,17 @@ class WorldServer:
     """The world's end of the link. Use it as a context manager, or call `close`."""
 
     def __init__(
-        self, world: World, endpoint: str, period_ns: int, mode: ClockMode, *, digest: str = ""
+        self,
+        world: World,
+        endpoint: str,
+        period_ns: int,
+        mode: ClockMode,
+        *,
+        digest: str = "",
+        deadman_ns: int = DEADMAN_NS,
     ) -> None:
         """Raises ConfigError for an endpoint that is wrong or in use."""
+        self._deadman_ns = deadman_ns
         self._world, self._period_ns, self._mode, self._digest = world, period_ns, mode, digest
         self._rest = np.zeros(world.command_size)
         self._stopped = False
@@ -217,7 +228,7 @@ class WorldServer:
                         return
                 elif self._is_command(message):
                     command, heard_ns = message.values, monotonic_ns()
-            if monotonic_ns() - heard_ns > DEADMAN_NS:
+            if monotonic_ns() - heard_ns > self._deadman_ns:
                 command = self._rest
             for batch in self._world.advance(clock.now_ns, command):
                 publisher.send(batch)

@@ -84,6 +84,7 @@ def serve(
                 spec.period_ns,
                 spec.mode,
                 digest=scenario.world_digest(spec.seed),
+                deadman_ns=round(spec.daemon.deadman_ms * 1e6),
                 patience_s=HELLO_TIMEOUT_S if once else math.inf,
                 on_ready=lambda: tell(f"{spec.name}: waiting for a loop at {where}"),
             )
