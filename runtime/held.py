@@ -351,4 +351,4 @@ class HeldLoop(Loop):
             return
         self._told = after
         why = f": {self.mode.reason}" if after in (State.STOPPING, State.SAFE_STOPPED) else ""
-        self._say(f"state {after}", f"state: {before} -> {after}{why}")
+        self._say(f"state {before} {after}", f"state: {before} -> {after}{why}")
