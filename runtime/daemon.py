@@ -12,10 +12,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 from types import FrameType
 from typing import Any
 
@@ -56,6 +56,11 @@ CHANGEABLE = frozenset(
 )  # fmt: skip
 #: Exit codes beside those of errors.
 DONE, SAFETY_STOP = 0, 5
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, ReflexarcError) else f"{type(error).__name__}: {text}"
 
 
 @dataclass(frozen=True)
@@ -250,7 +255,7 @@ class Daemon:
         self._notifier = notifier
         self._log = Logbook()
         self._stack = ExitStack()
-        self._loader: Loader | None = None
+        self._loading: Future[tuple[Plan, list[tuple[str, str]]]] | None = None
         self._reload_number = 0
         self._ready = False
         self._facts_ns = self._care_ns = 0
@@ -264,6 +269,10 @@ class Daemon:
         """Make the parts. Raises ConfigError and LinkError."""
         plan, stack = self._plan, self._stack
         spec = plan.scenario.spec
+        # Started now: a thread's stack is made, and locked, all at once.
+        self._beside = ThreadPoolExecutor(1, "reload")
+        self._beside.submit(int).result()
+        stack.callback(self._beside.shutdown, wait=False, cancel_futures=True)
         self._companion = Companion(plan)
         stack.callback(self._companion.close)
         plant = self._make_plant()
@@ -289,7 +298,8 @@ class Daemon:
             limit=limit,
             say=self.say,
         )
-        self._resume(plan, 0)
+        for cause, line in resume(plan, self._companion.shelf):
+            self.say(cause, line)
 
     def _make_plant(self) -> Plant:
         scenario = self._plan.scenario
@@ -383,8 +393,8 @@ class Daemon:
                 self._begin_reload(0)
             else:
                 self.loop.shut_down(signal.Signals(number).name)
-        if self._loader is not None and self._loader.done:
-            self._end_reload(self._loader)
+        if self._loading is not None and self._loading.done():
+            self._end_reload(self._loading)
         request = self._companion.hatch.request()
         if request is not None:
             self._serve(request)
@@ -440,21 +450,6 @@ class Daemon:
         )
         self._companion.hatch.hand(arrays.values())
 
-    def _resume(self, plan: Plan, now_ns: int) -> None:
-        """Go on from the newest checkpoint of the plan's network, if there is one."""
-        found, notes = self._companion.shelf.newest(plan.network)
-        for note in notes:
-            self.say(f"checkpoint {note}", f"passed over: {note}")
-        if found is None:
-            self.say("resume", "no checkpoint of this network: it begins as its file says")
-            return
-        try:
-            plan.policy.restore(dict(found.arrays), found.header.program_ns, now_ns)
-        except ValueError as error:
-            self.say("resume", f"the checkpoint of {found.header.created} does not fit: {error}")
-        else:
-            self.say("resume", f"goes on from the checkpoint of {found.header.created}")
-
     def _last_checkpoint(self) -> None:
         """Hand over what was learnt and wait until it is kept, not for ever."""
         self._number -= 1
@@ -471,24 +466,33 @@ class Daemon:
     # Reload.
 
     def _begin_reload(self, number: int) -> None:
-        if self._loader is not None:
+        if self._loading is not None:
             self._answer(number, "a reload is under way")
             return
         self._notifier.reloading()
         self._reload_number = number
-        self._loader = Loader(self._name, self._settings, self._plan)
+        self._loading = self._beside.submit(
+            load_beside,
+            self._name,
+            self._settings,
+            self._plan,
+            self._companion.shelf,
+            self._rt,
+        )
 
-    def _end_reload(self, loader: Loader) -> None:
+    def _end_reload(self, loading: Future[tuple[Plan, list[tuple[str, str]]]]) -> None:
         """Take the new configuration over, all of it, or keep the old one."""
-        self._loader = None
-        plan = loader.plan
-        if plan is None:
-            self.say("reload", f"not reloaded, the old configuration stays: {loader.error}")
-            self._answer(self._reload_number, loader.error)
-        else:
+        self._loading = None
+        error = loading.exception()  # whatever a broken file can do, the loop goes on
+        refusal = "" if error is None else _one_line(error)
+        if error is None:
+            plan, said = loading.result()
             self._take_over(plan)
-            self.say("reload", "reloaded")
-            self._answer(self._reload_number, "")
+            for cause, line in (*said, ("reload", "reloaded")):
+                self.say(cause, line)
+        else:
+            self.say("reload", f"not reloaded, the old configuration stays: {refusal}")
+        self._answer(self._reload_number, refusal)
         if self._ready:
             self._notifier.tell("READY=1")
 
@@ -498,7 +502,7 @@ class Daemon:
             plan.policy.restore(old.policy.program.state(), old.policy.reached_ns, now_ns)
         else:
             self._hand_snapshot("checkpoint", 0)
-            self._resume(plan, now_ns)
+            plan.policy.rejoin(now_ns)
         self.loop.swap(plan.policy, plan.scenario.spec.gate, plan.spec, plan.vigil())
         if plan.scenario.spec.learning != old.scenario.spec.learning:
             self.loop.learning = plan.scenario.spec.learning
@@ -551,40 +555,36 @@ class Daemon:
         }
 
 
-class Loader:
-    """Reads and compiles a configuration beside the running loop, in a thread.
+def resume(plan: Plan, shelf: Shelf) -> list[tuple[str, str]]:
+    """Put the plan's network where its newest checkpoint left it, if there is one.
 
-    Attributes:
-        plan: what came of it, or None; `error` says why.
+    Returns what there is to say of it: cause and line.
     """
+    found, notes = shelf.newest(plan.network)
+    said = [(f"checkpoint {note}", f"passed over: {note}") for note in notes]
+    if found is None:
+        return [*said, ("resume", "no checkpoint of this network: it begins as its file says")]
+    when = found.header.created
+    try:
+        plan.policy.restore(dict(found.arrays), found.header.program_ns, 0)
+    except ValueError as error:
+        return [*said, ("resume", f"the checkpoint of {when} does not fit: {error}")]
+    return [*said, ("resume", f"goes on from the checkpoint of {when}")]
 
-    def __init__(self, name: str, settings: Sequence[str], running: Plan) -> None:
-        self.plan: Plan | None = None
-        self.error = ""
-        self._arguments = name, settings, running
-        self._thread = Thread(target=self._run, name="reload", daemon=True)
-        self._thread.start()
 
-    @property
-    def done(self) -> bool:
-        """Whether it has come to an end."""
-        return not self._thread.is_alive()
+def load_beside(
+    name: str, settings: Sequence[str], running: Plan, shelf: Shelf, real_time: RealTime
+) -> tuple[Plan, list[tuple[str, str]]]:
+    """Read and compile a configuration in a thread beside the running loop.
 
-    def _run(self) -> None:
-        name, settings, running = self._arguments
-        try:
-            # The collector is off; what the last reload replaced goes now.
-            gc.collect()
-            plan = Plan.load(name, settings)
-            different = plan.misfit(running)
-            if different is not None:
-                raise ConfigError(
-                    f"{plan.scenario.document.where((different,))}: cannot change while the "
-                    "daemon runs; start it again"
-                )
-        except ReflexarcError as error:
-            self.error = " ".join(str(error).split())
-        except Exception as error:  # whatever a broken file can do, the loop goes on
-            self.error = f"{type(error).__name__}: {error}"
-        else:
-            self.plan = plan
+    A network that is not the running one's has been put where its checkpoint left it; what
+    there is to say of that is returned too. Raises ConfigError.
+    """
+    real_time.lend()
+    gc.collect()  # The collector is off; what the last reload replaced goes now.
+    plan = Plan.load(name, settings)
+    different = plan.misfit(running)
+    if different is not None:
+        where = plan.scenario.document.where((different,))
+        raise ConfigError(f"{where}: cannot change while the daemon runs; start it again")
+    return plan, resume(plan, shelf) if plan.network != running.network else []

@@ -7,7 +7,7 @@ import gc
 import os
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,6 +49,14 @@ class RealTime:
     cpu: int | None = None
     refused: tuple[str, ...] = ()
 
+    def lend(self) -> None:
+        """Let this thread run just below the loop: it must not lose the processor to others while
+        it holds the interpreter, for which the loop then waits.
+        """
+        if self.priority > 1:
+            with suppress(OSError):
+                _set_fifo(self.priority - 1)
+
     def line(self) -> str:
         """One line that says what was got."""
         got = [
@@ -84,14 +92,18 @@ def prepare(wish: Wish, spec: RtSpec) -> RealTime:
 
 
 def _fifo(priority: int, refused: list[str]) -> bool:
-    # Children begin as ordinary processes: the companion must never compete with the loop.
-    policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
     try:
-        os.sched_setscheduler(0, policy, os.sched_param(priority))
+        _set_fifo(priority)
     except OSError as error:
         refused.append(f"SCHED_FIFO {priority}: {error.strerror}")
         return False
     return True
+
+
+def _set_fifo(priority: int) -> None:
+    # Children begin as ordinary processes: the companion must never compete with the loop.
+    policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+    os.sched_setscheduler(0, policy, os.sched_param(priority))
 
 
 def _pin(cpu: int, refused: list[str]) -> bool:

@@ -165,6 +165,27 @@ def test_a_broken_file_changes_nothing_and_a_good_one_all(folder, daemon, reflex
     assert robot.ends()[0] == 0
 
 
+def test_another_network_begins_afresh_and_the_first_one_is_remembered(
+    folder, daemon, reflexarc, status
+):
+    robot = daemon()
+    reflexarc("arm", check=0)
+    robot.says("-> running", error=True)
+    first = status()["network"]
+    file = folder / "slide" / "nets" / "slide.yaml"
+    good = file.read_text()
+    file.write_text(good + "spike_area: 0.5\n")
+    reflexarc("reload", check=0)
+    robot.says("no checkpoint of this network", error=True)
+    assert status()["network"] != first
+    assert status()["state"] == "running"
+    file.write_text(good)
+    reflexarc("reload", check=0)
+    robot.says("goes on from the checkpoint of", error=True)
+    assert status()["network"] == first
+    assert status()["state"] == "running"
+
+
 def test_real_time_that_is_refused(folder, reflexarc):
     done = reflexarc("daemon", "slide", "--rt=require", "--set", "daemon.rt.cpu=4000")
     assert done.returncode == 4
