@@ -168,6 +168,11 @@ class HeldLoop(Loop):
             raise StreamError(f"stream '{silent.stream}' has been silent for {silent_ms:.0f} ms")
         return batches
 
+    def act(self, command: FloatArray) -> None:
+        """As `Loop.act`; nothing before the pose has been measured: rest may be far from it."""
+        if self._spec.pose is None or self._pose is not None:
+            super().act(command)
+
     def _essential(self, now_ns: int) -> list[Batch]:
         """The batches of essential streams; a sensor of another is not even read."""
         batches = [b for b in self.plant.observe(now_ns) if self.vigil.is_essential(b.stream)]

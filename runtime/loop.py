@@ -116,7 +116,7 @@ class Loop:
             marks.append(perf_ns())
             command = self.gate.guard(wanted, self.clock.period_ns * 1e-9)
             marks.append(perf_ns())
-            self.plant.act(command)
+            self.act(command)
             marks.append(perf_ns())
         except BaseException:
             self.call = CALLS[min(len(marks), len(CALLS)) - 1]
@@ -153,6 +153,10 @@ class Loop:
             batches.append(sensor.read(now_ns))
         return batches
 
+    def act(self, command: FloatArray) -> None:
+        """Give the plant a command that has passed the gate."""
+        self.plant.act(command)
+
     def stop(self, reason: str) -> None:
         """Stop the robot now: the gate closes and the first command on the way to safe goes out."""
         self.gate.stop(reason)
@@ -160,7 +164,7 @@ class Loop:
             command = self.gate.guard(self.gate.safe, self.clock.period_ns * 1e-9)
         except Exception:  # it may be the gate that failed
             command = self.gate.safe
-        self.plant.act(command)
+        self.act(command)
 
     def run(self, ticks: int, go_on: Callable[[Tick], bool] = lambda _: True) -> None:
         """Tick until `ticks` are done, the gate stopped, or `go_on(tick)` says no.
@@ -175,7 +179,7 @@ class Loop:
                     break
                 self.clock.wait()
         finally:
-            self.plant.act(self.gate.safe)
+            self.act(self.gate.safe)
 
     def _account(self, marks: list[int]) -> tuple[int, ...]:
         """Count the tick and remember how long each of its calls took, which is returned."""

@@ -11,6 +11,9 @@ import pytest
 
 from reflexarc.runtime.checkpoint import decode
 
+#: A busy machine may stop a process for longer than a tick may take.
+PATIENT = ("--rt=off", "--set", "daemon.tick_limit_ms=5000")
+
 
 @pytest.fixture
 def folder(tmp_path, slide_folder):
@@ -27,7 +30,7 @@ def daemon(start, reflexarc):
     """Start a daemon and wait until it is ready."""
 
     def begin(*options, until="-> ready"):
-        started = start("daemon", "slide", "--rt=off", *options)
+        started = start("daemon", "slide", *PATIENT, *options)
         started.says(until, error=True)
         return started
 
@@ -120,7 +123,7 @@ def test_a_service_manager_is_told(folder, start, reflexarc, environment, tmp_pa
         manager.bind("\0" + address[1:] if abstract else address)
         manager.settimeout(20)
         environment |= {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "200000"}
-        robot = start("daemon", "slide", "--rt=off")
+        robot = start("daemon", "slide", *PATIENT)
         assert manager.recv(4096).startswith(b"READY=1")
         assert manager.recv(4096) == b"WATCHDOG=1"
         robot.send(signal.SIGHUP)

@@ -90,6 +90,18 @@ def test_the_first_command_after_arm_is_the_measured_pose_and_then_the_slew_limi
     assert np.allclose(np.diff([first, *others], axis=0), 0.1)
 
 
+def test_nothing_is_sent_before_the_pose_has_been_measured():
+    plant = Arm()
+    observe, heard = plant.observe, []
+    plant.observe = lambda now_ns: observe(now_ns) if heard else []
+    loop = held(plant)
+    beat(loop, 5)
+    assert plant.frames == []
+    heard.append(True)
+    beat(loop)
+    assert [frame.tolist() for frame in plant.frames] == [[0.3, -0.2]]
+
+
 def test_without_a_pose_a_stop_goes_to_rest():
     loop = held(spec=DaemonSpec(), slew=[100.0, 100.0])
     running(loop)
