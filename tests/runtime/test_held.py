@@ -215,11 +215,11 @@ def test_a_safe_stop_takes_five_frames():
     loop = running(held())
     loop.halt("enough")
     states = []
-    for _ in range(SAFE_FRAMES + 2):
+    for _ in range(7):
         beat(loop)
         states.append(loop.mode.state)
-    assert states[: SAFE_FRAMES - 1] == [State.STOPPING] * (SAFE_FRAMES - 1)
-    assert states[-2:] == [State.SAFE_STOPPED] * 2
+    assert states[:4] == [State.STOPPING] * 4
+    assert states[4:] == [State.SAFE_STOPPED] * 3
 
 
 def test_a_silent_stream_stops_the_robot_at_its_limit():
@@ -315,7 +315,7 @@ def test_shutdown_ends_with_safe_frames():
     loop.shut_down("SIGTERM")
     while not loop.over:
         beat(loop)
-    assert len(loop.plant.frames) == before + SAFE_FRAMES
+    assert len(loop.plant.frames) == before + 5
     assert len({tuple(frame) for frame in loop.plant.frames[before:]}) == 1
 
 
