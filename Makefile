@@ -14,7 +14,7 @@ help:  ## show this
 setup: $(STAMP) $(BUILT)  ## make .venv with everything needed to run, test and lint
 
 $(STAMP): pyproject.toml setup.py
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/python || $(PYTHON) -m.venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	mkdir -p build && touch $@ $(BUILT)
@@ -37,10 +37,12 @@ lint: $(BUILT)  ## ruff and mypy over everything
 	$(BIN)/mypy
 
 bench: $(BUILT)  ## print the benchmarks, one JSON object each
+	$(BIN)/python benchmarks/encoders.py
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/build.py
 	$(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/bus.py
+	$(BIN)/python benchmarks/live.py
 	$(BIN)/python benchmarks/pixels.py
 	$(BIN)/python benchmarks/raster.py
 

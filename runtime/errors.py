@@ -42,6 +42,10 @@ class LinkError(ReflexarcError, ConnectionError):
     """The process at the other end of the bus did not answer in time, or went away."""
 
 
+class DeviceError(ReflexarcError, ConnectionError):
+    """A device is not there, cannot be opened, or went away while it was in use."""
+
+
 class MissingPartError(ReflexarcError, ImportError):
     """A compiled module or optional library is missing; the message says how to get it."""
 

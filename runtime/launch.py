@@ -15,13 +15,15 @@ from threading import Event
 from types import FrameType
 from typing import Literal
 
+from pydantic import Field
+
 from reflexarc.runtime.batch import Schema
 from reflexarc.runtime.clock import Clock, LockstepClock, WallClock, date_utc
 from reflexarc.runtime.config import Strict
 from reflexarc.runtime.errors import ConfigError
 from reflexarc.runtime.files import write_atomic
 from reflexarc.runtime.latency import Latency, latency
-from reflexarc.runtime.loop import Loop, Tick
+from reflexarc.runtime.loop import Listener, Loop, Tick
 from reflexarc.runtime.plants import make_plant
 from reflexarc.runtime.policy import NetworkPolicy
 from reflexarc.runtime.progress import RunProgress
@@ -48,9 +50,11 @@ class RunResult(Strict):
         policy: "network" or the name of a baseline.
         ended: why the run ended; `stop_reason` says more where the gate stopped it.
         score: higher is better; None where the scenario has none. `unit` says what it counts.
+        trials: the score of each trial, where the task is one of several.
         seconds: loop time that passed.
         spikes, synaptic_events, neuron_updates, weight_updates: work of the network; 0 for a
             baseline.
+        recording: its path, or "".
         lost: messages missing from the recording (never in lockstep).
     """
 
@@ -59,6 +63,7 @@ class RunResult(Strict):
     stop_reason: str | None
     score: float | None
     unit: str
+    trials: list[float] = Field(default_factory=list)
     seconds: float
     ticks: int
     overruns: int
@@ -166,11 +171,16 @@ def launch(
 
 
 def run_policy(
-    scenario: Scenario, name: str, recording: Path, progress: RunProgress, seen: Path
+    scenario: Scenario,
+    name: str,
+    recording: Path | None,
+    progress: RunProgress,
+    seen: Path | None = None,
 ) -> RunResult:
     """Run one policy, "network" or the name of a baseline, on a fresh world of the same seed.
 
-    A baseline sees the attached streams again that the network saw, from its recording `seen`.
+    A baseline sees the attached streams again that the network saw, from its recording `seen`;
+    without a `recording` nothing is recorded.
     """
     spec = scenario.spec
     gate = scenario.make_gate()
@@ -184,20 +194,24 @@ def run_policy(
             stack.enter_context(sensor)
         score = scenario.make_score(spec.seed)
         keeper = ScoreKeeper(score, progress)
-        recorder = stack.enter_context(Recorder(recording, scenario, name, score=score))
+        listeners: list[Listener] = [keeper]
+        recorder = None
+        if recording is not None:
+            recorder = Recorder(recording, scenario, name, score=score)
+            listeners.append(stack.enter_context(recorder))
         loop = Loop(
             _make_clock(scenario, live),
             plant,
             policy,
             gate,
             sensors=sensors,
-            listeners=[keeper, recorder],
+            listeners=listeners,
         )
         with _interruption() as interrupted:
             progress.start(name, scenario.ticks * spec.period_ns * 1e-9)
             ended = _drive(loop, scenario.ticks, keeper, interrupted)
-        recorded = recorder.close(policy)
-    result = _result(name, loop, keeper, ended, recording, recorded.lost)
+        lost = recorder.close(policy).lost if recorder is not None else 0
+    result = _result(name, loop, keeper, ended, recording, lost)
     progress.finish(_ending_text(result, keeper.text()))
     return result
 
@@ -217,9 +231,9 @@ def _attached(scenario: Scenario) -> Sequence[Sensor]:
     ]
 
 
-def _recorded(scenario: Scenario, seen: Path) -> Sequence[Sensor]:
+def _recorded(scenario: Scenario, seen: Path | None) -> Sequence[Sensor]:
     """The attached streams as the recording `seen` has them."""
-    if not scenario.spec.attach:
+    if not scenario.spec.attach or seen is None:
         return []
     recording = Recording.open(seen)
     return [
@@ -278,7 +292,7 @@ def _interruption() -> Iterator[Event]:
 
 
 def _result(
-    name: str, loop: Loop, keeper: ScoreKeeper, ended: Ending, recording: Path, lost: int
+    name: str, loop: Loop, keeper: ScoreKeeper, ended: Ending, recording: Path | None, lost: int
 ) -> RunResult:
     score = keeper.score
     work = loop.policy.program.counters() if isinstance(loop.policy, NetworkPolicy) else None
@@ -288,11 +302,12 @@ def _result(
         stop_reason=loop.gate.stopped if ended == "gate" else None,
         score=score.value if score else None,
         unit=score.unit if score else "",
+        trials=list(score.trials) if score else [],
         seconds=keeper.seconds,
         ticks=loop.ticks,
         overruns=loop.clock.overruns,
         latency=latency(loop.durations_ns),
-        recording=str(recording),
+        recording=str(recording or ""),
         lost=lost,
         **({} if work is None else dataclasses.asdict(work)),
     )

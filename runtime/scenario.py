@@ -48,6 +48,29 @@ class PartSpec(Strict):
     config: dict[str, Any] = Field(default_factory=dict)
 
 
+class RangeSpec(Strict):
+    """Where `reflexarc tune` looks for a number; `log`: evenly in its logarithm."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.low < self.high or (self.log and self.low <= 0):
+            raise ValueError("need low below high, and with log both above 0")
+        return self
+
+
+class BaselineSpec(PartSpec):
+    """A conventional controller; `tune` has the keys of `config` that tuning may change.
+
+    A key is a path: `gains.0` is the first entry of the list `gains`.
+    """
+
+    tune: dict[str, RangeSpec] = Field(default_factory=dict)
+
+
 class WorldSpec(PartSpec):
     """The world, and where it runs.
 
@@ -87,7 +110,7 @@ class ScenarioSpec(Strict):
     decoders: list[Annotated[DecoderSpec, Field(discriminator="kind")]] = Field(min_length=1)
     gate: GateSpec
     score: PartSpec | None = None
-    baselines: dict[Name, PartSpec] = Field(default_factory=dict)
+    baselines: dict[Name, BaselineSpec] = Field(default_factory=dict)
     daemon: DaemonSpec = DaemonSpec()
 
     @model_validator(mode="after")
@@ -156,6 +179,8 @@ class Scenario:
         self._check_ports()
         for kind, part, at in self._parts():
             self._config(kind, part, at)
+        for name, baseline in self.spec.baselines.items():
+            self._check_ranges(name, baseline)
 
     @property
     def ticks(self) -> int:
@@ -183,6 +208,13 @@ class Scenario:
             return ()
         world: type[World] = self._config(World, self.spec.world, ("world",))[0]
         return world.truth
+
+    @property
+    def changes_s(self) -> list[float]:
+        """When the world is changed, by the key `changes` of its configuration."""
+        world = self.spec.world
+        changes = world.config.get("changes") if world is not None else None
+        return [float(change["at_s"]) for change in changes or []]
 
     @property
     def has_window(self) -> bool:
@@ -301,6 +333,17 @@ class Scenario:
                 f"{len(self.spec.gate.low)} entries, but the decoders give {commands} commands",
             )
 
+    def _check_ranges(self, name: str, baseline: BaselineSpec) -> None:
+        at = ("baselines", name)
+        config = self._config(Controller, baseline, at)[1].model_dump()
+        for key in baseline.tune:
+            try:
+                value = value_at(config, key)
+            except (KeyError, IndexError, TypeError, ValueError):
+                self.document.fail((*at, "tune", key), "there is no such key in the config")
+            if not isinstance(value, float | int) or isinstance(value, bool):
+                self.document.fail((*at, "tune", key), f"{value!r} is not a number to tune")
+
     def _input(self, n: int) -> Input:
         name = self.spec.encoders[n].port
         ports = {node.name: node for node in self.network.inputs()}
@@ -400,6 +443,22 @@ def find(name: str) -> Path:
 
 def _no_port(name: str, ports: dict[str, Any], kind: str) -> str:
     return f"the network has no {kind} '{name}'; it has: {', '.join(ports) or 'none'}"
+
+
+def value_at(config: Any, key: str) -> Any:
+    """What stands in plain data at a path such as `gains.0`."""
+    for step in key.split("."):
+        config = config[int(step) if isinstance(config, list) else step]
+    return config
+
+
+def with_value(config: Any, key: str, value: float) -> Any:
+    """A copy of plain data in which another number stands at the path `key`."""
+    first, _, rest = key.partition(".")
+    step = int(first) if isinstance(config, list) else first
+    copied = config.copy()
+    copied[step] = with_value(config[step], rest, value) if rest else value
+    return copied
 
 
 def _inside(data: Any, at: tuple[str, ...]) -> Any:

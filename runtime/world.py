@@ -142,3 +142,8 @@ class Score(Part):
     @abstractmethod
     def value(self) -> float:
         """The score so far."""
+
+    @property
+    def trials(self) -> Sequence[float]:
+        """Where the task is one of several trials: the score of each that is over."""
+        return ()
