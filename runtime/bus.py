@@ -44,7 +44,7 @@ from reflexarc.runtime.batch import Batch, Schema
 from reflexarc.runtime.clock import monotonic_ns
 from reflexarc.runtime.config import Strict
 from reflexarc.runtime.door import EVENT, EVENTS, Strangers, door
-from reflexarc.runtime.errors import ConfigError, LinkError, WireError
+from reflexarc.runtime.errors import ConfigError, InUseError, LinkError, WireError
 from reflexarc.runtime.keys import LOCAL, Curve
 from reflexarc.runtime.wire import MAX_FRAME_BYTES, check_stream, decode, encode
 
@@ -73,11 +73,7 @@ def runtime_dir(name: str) -> Path:
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(f"name {name!r}: use 1 to 32 of a-z 0-9 _ -")
-    session = os.environ.get("XDG_RUNTIME_DIR")
-    if session and Path(session).is_dir():
-        base = Path(session) / "reflexarc"
-    else:
-        base = Path(tempfile.gettempdir()) / f"reflexarc-{os.geteuid()}"
+    base = runtime_base()
     for directory in (base, base / name):
         try:
             directory.mkdir(mode=0o700, exist_ok=True)
@@ -85,6 +81,14 @@ def runtime_dir(name: str) -> Path:
             raise ConfigError(f"{directory}: cannot be made: {error.strerror}") from None
         check_private(directory)
     return base / name
+
+
+def runtime_base() -> Path:
+    """Where the private directories of all loops lie."""
+    session = os.environ.get("XDG_RUNTIME_DIR")
+    if session and Path(session).is_dir():
+        return Path(session) / "reflexarc"
+    return Path(tempfile.gettempdir()) / f"reflexarc-{os.geteuid()}"
 
 
 def attach_endpoint(loop: str, stream: str) -> str:
@@ -156,7 +160,7 @@ class Claim:
         except BlockingIOError:
             owner = os.read(self._fd, 20).decode("ascii", errors="replace") or "another"
             self._release()
-            raise ConfigError(
+            raise InUseError(
                 f"{endpoint}: in use by process {owner}; stop it or choose another name"
             ) from None
         return os.fstat(self._fd).st_nlink > 0

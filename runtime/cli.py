@@ -1,7 +1,8 @@
 """The command line: `reflexarc VERB`. Every verb is a few lines over the module that does it.
 
 Exit codes: 0 done; 1 a replay differs, the other end of the bus went away, or the disk is full;
-2 configuration; 5 safety stop; 130 interrupted (Ctrl-C or SIGTERM).
+2 configuration; 3 the daemon runs already; 4 real time refused; 5 safety stop; 70 a bug in the
+daemon; 130 interrupted (Ctrl-C or SIGTERM).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.exceptions import TyperException
 
+from reflexarc.runtime.daemoncli import daemon_app
 from reflexarc.runtime.errors import ReflexarcError
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ attach_app = typer.Typer(
     help="Feed a live stream into a running loop.", invoke_without_command=True
 )
 app.add_typer(attach_app, name="attach")
+app.add_typer(daemon_app)
 
 ScenarioName = Annotated[str, typer.Argument(metavar="NAME", help="a shipped scenario, or a path")]
 Settings = Annotated[

@@ -71,3 +71,12 @@ def replacing(*paths: Path) -> Iterator[list[BinaryIO]]:
         for file, part in zip(files, parts, strict=False):
             file.close()
             part.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` survive a loss of power."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -6,7 +6,6 @@ summary = launch(Scenario.load("pole-balance"), Path("runs/first"), progress)
 from __future__ import annotations
 
 import dataclasses
-import gc
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -30,6 +29,7 @@ from reflexarc.runtime.loop import Listener, Loop, Tick
 from reflexarc.runtime.plants import make_plant
 from reflexarc.runtime.policy import NetworkPolicy
 from reflexarc.runtime.progress import RunProgress
+from reflexarc.runtime.realtime import no_collector
 from reflexarc.runtime.record import Recorder
 from reflexarc.runtime.recording import Recording
 from reflexarc.runtime.report import write_report
@@ -191,7 +191,8 @@ def run_policy(
         policy = scenario.make_policy() if live else scenario.make_baseline(name, spec.seed)
         plant = make_plant(scenario, gate.rest)
         if spec.faults is not None:
-            plant = FaultyPlant(plant, spec.faults, spec.period_ns, log_path(recording))
+            log = None if recording is None else log_path(recording)
+            plant = FaultyPlant(plant, spec.faults, spec.period_ns, log)
         stack.callback(plant.close)
         sensors = _attached(scenario) if live else _recorded(scenario, seen)
         for sensor in sensors:
@@ -263,7 +264,7 @@ def _drive(loop: Loop, ticks: int, keeper: ScoreKeeper, interrupted: Event) -> E
         # A tick that overran took the time of the ones it skipped.
         return keeper.alive and not interrupted.is_set() and tick.until_ns < end_ns
 
-    with _no_collector(), suppress(KeyboardInterrupt):
+    with no_collector(), suppress(KeyboardInterrupt):
         loop.run(ticks, go_on)
     if interrupted.is_set():
         return "interrupted"
@@ -294,19 +295,6 @@ def _interruption() -> Iterator[Event]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in {**before, signal.SIGALRM: alarm}.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Freeze what exists and switch the collector off: it would pause the tick."""
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.unfreeze()
 
 
 def _result(

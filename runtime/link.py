@@ -7,8 +7,8 @@ the world answers `ready`. Then, by mode:
   answers with the batches of `World.advance` as they are, and then an empty COMMAND batch with
   the same `t_last_ns`. Both sides see the same bytes as in one process.
 - **wall**: after `start` the world runs on its own clock under the newest command, and publishes
-  what its sensors see beside the pair. Silence means stop: without a command for `DEADMAN_NS` it
-  applies zeros.
+  what its sensors see beside the pair. Silence means stop: without a command for `DEADMAN_NS`, or
+  what `daemon.deadman_ms` of the scenario says, it applies zeros.
 
 Either side may say `bye`. Each notices within `SLICE_S` when the other's process is gone, so the
 world never outlives its loop.
@@ -60,6 +60,7 @@ def serve_world(
     mode: ClockMode,
     *,
     digest: str = "",
+    deadman_ns: int = DEADMAN_NS,
     patience_s: float = HELLO_TIMEOUT_S,
     curve: Curve | None = None,
     on_ready: Callable[[], None] = lambda: None,
@@ -67,8 +68,8 @@ def serve_world(
     """Serve `world` at `endpoint` until the loop says bye or is gone, or SIGTERM or SIGINT comes.
 
     Closes the world. Returns False after one of those signals. `patience_s` is how long it waits
-    for a loop to come; `on_ready` is called when one may. `curve` has the keys, where the endpoint
-    can be reached from other machines.
+    for a loop to come; `on_ready` is called when one may. `deadman_ns`: see the module. `curve` has
+    the keys, where the endpoint can be reached from other machines.
 
     Raises:
         ConfigError: the endpoint is wrong or in use.
@@ -79,7 +80,15 @@ def serve_world(
     """
     try:
         with (
-            WorldServer(world, endpoint, period_ns, mode, digest=digest, curve=curve) as server,
+            WorldServer(
+                world,
+                endpoint,
+                period_ns,
+                mode,
+                digest=digest,
+                deadman_ns=deadman_ns,
+                curve=curve,
+            ) as server,
             _signals(server),
         ):
             on_ready()
@@ -117,9 +126,11 @@ class WorldServer:
         mode: ClockMode,
         *,
         digest: str = "",
+        deadman_ns: int = DEADMAN_NS,
         curve: Curve | None = None,
     ) -> None:
         """Raises ConfigError for an endpoint that is wrong or in use."""
+        self._deadman_ns = deadman_ns
         self._world, self._period_ns, self._mode, self._digest = world, period_ns, mode, digest
         self._rest = np.zeros(world.command_size)
         self._stopped = False
@@ -227,7 +238,7 @@ class WorldServer:
                         return
                 elif self._is_command(message):
                     command, heard_ns = message.values, monotonic_ns()
-            if monotonic_ns() - heard_ns > DEADMAN_NS:
+            if monotonic_ns() - heard_ns > self._deadman_ns:
                 command = self._rest
             for batch in self._world.advance(clock.now_ns, command):
                 publisher.send(batch)

@@ -28,6 +28,8 @@ def make_plant(scenario: Scenario, rest: FloatArray) -> Plant:
         LinkError: the world's process is not there or did not answer.
     """
     spec = scenario.spec
+    if spec.robot is not None:
+        return scenario.make_device(spec.seed)
     if spec.world is None:
         return NoPlant()
     if spec.world.process == "loop":
@@ -94,6 +96,7 @@ def serve(
                 spec.mode,
                 digest=scenario.world_digest(spec.seed),
                 curve=curve,
+                deadman_ns=round(spec.daemon.deadman_ms * 1e6),
                 patience_s=HELLO_TIMEOUT_S if once else math.inf,
                 on_ready=lambda: tell(f"{spec.name}: waiting for a loop at {where}"),
             )

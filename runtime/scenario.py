@@ -27,13 +27,14 @@ from reflexarc.actuators.decoders import DecoderSpec, make_decoder
 from reflexarc.actuators.gate import Gate, GateSpec
 from reflexarc.runtime.backends import compile_network
 from reflexarc.runtime.config import Document, Strict, apply_setting, read_yaml
+from reflexarc.runtime.daemonspec import DaemonSpec
 from reflexarc.runtime.errors import ConfigError, MissingFileError, MissingPartError
 from reflexarc.runtime.faults import FaultsSpec
 from reflexarc.runtime.keys import LinkSpec
 from reflexarc.runtime.network import Input, Network, Output
 from reflexarc.runtime.policy import ConventionalPolicy, NetworkPolicy, Policy
 from reflexarc.runtime.sidecar import load
-from reflexarc.runtime.world import Controller, Part, Score, World
+from reflexarc.runtime.world import Controller, Device, Part, Score, World
 from reflexarc.sensors.encoders import EncoderSpec, make_encoder
 
 #: `file.py:Class`, a file beside scenario.yaml.
@@ -109,6 +110,7 @@ class ScenarioSpec(Strict):
     seed: int = Field(default=0, ge=0, lt=2**32)
     learning: bool = True
     world: WorldSpec | None = None
+    robot: PartSpec | None = None
     attach: list[AttachSpec] = Field(default_factory=list)
     network: str
     encoders: list[Annotated[EncoderSpec, Field(discriminator="kind")]] = Field(min_length=1)
@@ -117,11 +119,16 @@ class ScenarioSpec(Strict):
     faults: FaultsSpec | None = None
     score: PartSpec | None = None
     baselines: dict[Name, BaselineSpec] = Field(default_factory=dict)
+    daemon: DaemonSpec = DaemonSpec()
 
     @model_validator(mode="after")
     def _something_to_see(self) -> Self:
-        if self.world is None and not self.attach:
+        if self.world is None and self.robot is None and not self.attach:
             raise ValueError("need a world, or at least one stream under attach")
+        if self.world is not None and self.robot is not None:
+            raise ValueError("robot: there is a world already; keep one of them")
+        if self.robot is not None and self.mode != "wall":
+            raise ValueError("robot: its time cannot be simulated; set mode: wall")
         if any(encoder.stream == "truth" for encoder in self.encoders):
             raise ValueError("no encoder may listen to the stream 'truth'")
         return self
@@ -256,6 +263,12 @@ class Scenario:
             raise ConfigError(f"{self.spec.name}: this scenario has no world of its own")
         return self._make(World, self.spec.world, ("world",), seed)
 
+    def make_device(self, seed: int) -> Device:
+        """The robot's own drivers. Raises ConfigError where the scenario names none."""
+        if self.spec.robot is None:
+            raise ConfigError(f"{self.spec.name}: this scenario has no robot of its own")
+        return self._make(Device, self.spec.robot, ("robot",), seed)
+
     def make_policy(self) -> NetworkPolicy:
         """The network with its encoders and decoders, in its first state."""
         spec = self.spec
@@ -288,10 +301,35 @@ class Scenario:
         spec = self.spec
         if spec.world:
             yield World, spec.world, ("world",)
+        if spec.robot:
+            yield Device, spec.robot, ("robot",)
         if spec.score:
             yield Score, spec.score, ("score",)
         for name, baseline in spec.baselines.items():
             yield Controller, baseline, ("baselines", name)
+
+    def check_daemon(self) -> None:
+        """Make sure that a daemon can hold this loop. Raises ConfigError."""
+        spec, daemon = self.spec, self.spec.daemon
+        if 2 * spec.period_ns > daemon.deadman_ms * 1e6:
+            self.document.fail(
+                ("period_ns",),
+                f"at most half of the deadman's {daemon.deadman_ms:g} ms in a daemon "
+                f"(got {spec.period_ns})",
+            )
+        streams = sorted({encoder.stream for encoder in spec.encoders})
+        known = [*streams, *([daemon.pose.stream] if daemon.pose else [])]
+        for stream in daemon.streams:
+            if stream not in known:
+                self.document.fail(
+                    ("daemon", "streams", stream),
+                    f"no encoder listens to this stream; they listen to: {', '.join(streams)}",
+                )
+        if daemon.pose and len(daemon.pose.readings) != len(spec.gate.low):
+            self.document.fail(
+                ("daemon", "pose", "readings"),
+                f"{len(daemon.pose.readings)} entries, but a command has {len(spec.gate.low)}",
+            )
 
     def _check_ports(self) -> None:
         fed = [encoder.port for encoder in self.spec.encoders]

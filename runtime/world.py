@@ -102,6 +102,18 @@ class LocalPlant(Plant):
         self._world.close()
 
 
+class Device(Part, Plant):
+    """A robot's own drivers: its sensors and motors, in real time.
+
+    What a robot.yaml names under `robot`, made as `Device(config, seed)`. `observe` returns what
+    has come since the last call and never blocks; `act` sends a command (float64, shape
+    (command_size,)) and returns. What either raises stops the robot. The motors themselves must
+    stop when no command comes: a daemon sends one every period.
+    """
+
+    command_size: ClassVar[int] = 1
+
+
 class NoPlant(Plant):
     """No plant: everything observed comes from attached streams, commands go to listeners only."""
 
