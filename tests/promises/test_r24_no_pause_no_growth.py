@@ -5,9 +5,9 @@ import tracemalloc
 
 from reflexarc.runtime.clock import LockstepClock
 from reflexarc.runtime.complaints import Complaints
-from reflexarc.runtime.launch import _no_collector
 from reflexarc.runtime.loop import Loop
 from reflexarc.runtime.overruns import Overruns
+from reflexarc.runtime.realtime import no_collector
 from reflexarc.runtime.scenario import Scenario
 from reflexarc.runtime.world import LocalPlant
 
@@ -43,21 +43,22 @@ def grown_bytes(loop, blocks, ticks):
 
 
 def test_the_collector_never_runs_and_nothing_grows(slide_folder, count, measured):
-    ticks, collections = count(4000, 20_000), []
+    ticks, collections = count(2000, 10_000), []
     loop = slide_loop(slide_folder)
     gc.callbacks.append(lambda phase, _: collections.append(phase))
     try:
-        with _no_collector():
+        with no_collector():
             collections.clear()  # the one before the first tick
-            grown = grown_bytes(loop, 3, ticks)
+            grown = grown_bytes(loop, 6, ticks)
             made = len(collections)
     finally:
         gc.callbacks.pop()
     assert made == 0
-    # The first block settles caches; growth that goes on is in every block.
+    # The first block settles caches, and a block may end with a few hundred bytes in flight;
+    # growth that goes on is in every block.
     assert min(grown) <= 0
     measured(
-        f"3 times {ticks} ticks of a learning network: {made} collections, "
+        f"6 times {ticks} ticks of a learning network: {made} collections, "
         f"{min(grown)} bytes net at best, {max(grown)} at worst"
     )
 
@@ -65,5 +66,5 @@ def test_the_collector_never_runs_and_nothing_grows(slide_folder, count, measure
 def test_a_leak_of_one_object_a_tick_is_seen(slide_folder):
     leak = []
     loop = slide_loop(slide_folder, [lambda tick: leak.append(tick.number)])
-    with _no_collector():
+    with no_collector():
         assert min(grown_bytes(loop, 3, 2000)) > 0
