@@ -49,7 +49,8 @@ class AdaptiveCamera(EventCamera):
     every physics step. Between two steps links move along a line and turn along an arc, so that a
     fast thing is seen several times in a step; while nothing moves, nothing is rendered, and the
     last picture is shown again every `longest_ns`, for the pixels have noise of their own. What is
-    hidden or beside the picture counts when it appears, or after `longest_ns`.
+    hidden or beside the picture counts when it appears, or after `longest_ns`. When a body comes or
+    goes there is a picture at once.
 
     Attributes:
         rendered: pictures drawn.
@@ -63,6 +64,7 @@ class AdaptiveCamera(EventCamera):
         super().__init__(stream, self._show, pixels, spec.longest_ns)
         self._renderer, self._spec = renderer, spec
         self._image: Image | None = None
+        self._geometry = renderer.scene.geometry  # of the last picture
         self._pictured = self._before = np.zeros((0, 7))
         self._pictured_ns = self._before_ns = 0
         self._moved_px = 0.0
@@ -91,6 +93,8 @@ class AdaptiveCamera(EventCamera):
         links = self._renderer.scene.look()
         if self._image is None:
             self._take(links, now_ns)
+        elif self._renderer.scene.geometry is not self._geometry:
+            self._appear(links, now_ns)
         elif not np.array_equal(links, self._before):
             self._move(links, now_ns, start_ns)
         elif not np.array_equal(links, self._pictured):
@@ -99,6 +103,12 @@ class AdaptiveCamera(EventCamera):
             self._repeat(now_ns)
         self._before, self._before_ns = links, now_ns
         self._spent_ns += perf_ns() - start_ns
+
+    def _appear(self, links: Floats, now_ns: int) -> None:
+        """Until now the scene was as before, whatever has come or gone."""
+        if self._pictured_ns < self._before_ns:
+            self._repeat(self._before_ns)
+        self._take(links, now_ns)
 
     def _move(self, links: Floats, now_ns: int, start_ns: int) -> None:
         """Take the pictures that are due while the links go from where they were to `links`."""
@@ -135,6 +145,7 @@ class AdaptiveCamera(EventCamera):
 
     def _take(self, links: Floats, at_ns: int) -> None:
         self._image = self._renderer.draw(links)
+        self._geometry = self._renderer.scene.geometry
         self.rendered += 1
         self._pictured, self._moved_px = links, 0.0
         self._expose(at_ns)

@@ -136,6 +136,32 @@ def test_at_rest_it_shows_what_is_there():
         np.testing.assert_array_equal(scene.camera._show(), scene.renderer())
 
 
+def test_what_comes_and_goes_is_seen_when_it_does():
+    with ball() as scene:
+        scene.run(lambda _: 0.2, 0.02)
+        shape = bullet.createVisualShape(
+            bullet.GEOM_SPHERE, radius=0.1, rgbaColor=[0, 0, 0, 1], physicsClientId=scene.client
+        )
+        other = bullet.createMultiBody(
+            baseVisualShapeIndex=shape, basePosition=[-0.2, 0, 0], physicsClientId=scene.client
+        )
+        scene.camera.step(21 * STEP_NS)
+        came = scene.camera.read(21 * STEP_NS).values
+        assert len(came) > 20
+        assert (came["x"] < SIZE // 2).all()
+        assert not came["p"].any()  # it is darker than what was there
+        assert came["t"].min() >= 20_000  # within the last step
+        bullet.removeBody(other, physicsClientId=scene.client)
+        scene.camera.step(22 * STEP_NS)
+        went = scene.camera.read(22 * STEP_NS).values
+        assert len(went) == len(came)
+        assert went["p"].all()
+        rendered = scene.camera.rendered
+        scene.put(0.25)
+        scene.camera.step(23 * STEP_NS)
+        assert scene.camera.rendered > rendered
+
+
 def test_without_budget_left_it_yields_and_says_so():
     with ball(budget_ns=0) as scene:
         scene.run(lambda t: -0.4 + 20.0 * t, 0.01)
