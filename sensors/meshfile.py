@@ -1,14 +1,21 @@
-"""Mesh files: Wavefront OBJ with its textures, and STL."""
+"""Mesh files: Wavefront OBJ and COLLADA with their textures, and STL."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from reflexarc.runtime.errors import ConfigError, MissingFileError, UnsupportedError
+from reflexarc.runtime.errors import (
+    ConfigError,
+    MissingFileError,
+    MissingPartError,
+    UnsupportedError,
+)
 from reflexarc.sensors.mesh import Floats, Image, Mesh, welded
 
 #: Luminance of linear red, green and blue (ITU-R BT.709).
@@ -21,21 +28,27 @@ def load_mesh(path: Path) -> tuple[Mesh, ...]:
 
     Raises:
         MissingFileError: there is no such file.
-        UnsupportedError: it is neither OBJ nor STL.
+        UnsupportedError: it is none of OBJ, STL and COLLADA.
+        MissingPartError: it is COLLADA, and pycollada is not installed.
         ConfigError: it is damaged.
     """
-    readers = {".obj": _obj, ".stl": _stl}
+    readers = {".obj": _obj, ".stl": _stl, ".dae": _dae}
     if path.suffix.lower() not in readers:
         raise UnsupportedError(
-            f"{path}: a mesh of kind '{path.suffix}' cannot be drawn; convert it to .obj or .stl, "
-            "or use `renderer: tiny`"
+            f"{path}: a mesh of kind '{path.suffix}' cannot be drawn; convert it to .obj, .stl "
+            "or .dae, or use `renderer: tiny`"
         )
     try:
-        return readers[path.suffix.lower()](path)
+        meshes = readers[path.suffix.lower()](path)
+    except ConfigError:
+        raise
     except FileNotFoundError:
         raise MissingFileError(f"{path}: no such mesh; check the URDF that names it") from None
     except (ValueError, IndexError) as error:
         raise ConfigError(f"{path}: not a sound mesh: {error}") from None
+    if not all(np.isfinite(mesh.points).all() for mesh in meshes):
+        raise ConfigError(f"{path}: not a sound mesh: it has corners that are not finite")
+    return meshes
 
 
 def load_texture(path: Path) -> Image:
@@ -51,7 +64,7 @@ def load_texture(path: Path) -> Image:
         with pictures.open(path) as picture:
             coded = np.asarray(picture.convert("RGB"), dtype=np.float64) / 255
     except FileNotFoundError:
-        raise MissingFileError(f"{path}: no such texture; check the .mtl that names it") from None
+        raise MissingFileError(f"{path}: no such texture; check the mesh that names it") from None
     except OSError as error:
         raise ConfigError(f"{path}: not a picture: {error}") from None
     linear = np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4)
@@ -129,3 +142,46 @@ def _stl(path: Path) -> tuple[Mesh, ...]:
     if not places or len(places) % 3:
         raise ValueError(f"{len(places)} corners")
     return (welded(np.array(places).reshape(-1, 3, 3)),)
+
+
+def _dae(path: Path) -> tuple[Mesh, ...]:
+    """Triangles of all nodes of a COLLADA file's scene, in metres.
+
+    `up_axis` is left out, as PyBullet and RViz do: a URDF turns its meshes itself.
+    """
+    try:
+        import collada
+    except ImportError:
+        raise MissingPartError(
+            f"{path}: a COLLADA mesh needs pycollada; pip install 'reflexarc[collada]'"
+        ) from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of numpy.matrix, which the library uses
+        try:
+            document = collada.Collada(str(path))
+            shapes = list(_collada_triangles(document))
+        except collada.DaeError as error:
+            raise ValueError(str(error).splitlines()[0]) from None
+    unit_m = document.assetInfo.unitmeter or 1.0
+    return tuple(_collada_mesh(shape, unit_m, path.parent) for shape in shapes)
+
+
+def _collada_triangles(document: Any) -> Iterator[Any]:
+    """Every shape in the scene as triangles, its node's transform applied; lines are left out."""
+    if document.scene is None:
+        raise ValueError("it has no scene")
+    for geometry in document.scene.objects("geometry"):
+        for shape in geometry.primitives():
+            triangles = shape.triangleset() if hasattr(shape, "triangleset") else shape
+            if hasattr(triangles, "normal_index") and len(triangles) > 0:
+                yield triangles
+
+
+def _collada_mesh(shape: Any, unit_m: float, folder: Path) -> Mesh:
+    places = np.asarray(shape.vertex, dtype=np.float64)[shape.vertex_index] * unit_m
+    picture = getattr(shape.material and shape.material.effect.diffuse, "sampler", None)
+    texture = folder / picture.surface.image.path if picture else folder
+    if not (texture.is_file() and shape.texcoord_indexset):  # PyBullet never shows one
+        return welded(places)
+    spots = np.asarray(shape.texcoordset[0], dtype=np.float64)[shape.texcoord_indexset[0]]
+    return welded(places, spots, load_texture(texture))

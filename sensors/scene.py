@@ -38,9 +38,10 @@ class Link(NamedTuple):
 class Scene:
     """The visible shapes of a PyBullet world as they are now, drawn by any number of cameras.
 
-    A body that comes later needs a new scene. Colours are taken as linear reflectance, textures
-    as sRGB. A texture is that of the mesh's material file; one given by `changeVisualShape` cannot
-    be read back. Shapes with an alpha of 0 are left out, others are opaque.
+    `look` sees bodies come and go; after `changeVisualShape` call `refresh`. Colours are taken as
+    linear reflectance, textures as sRGB. A texture is that of the mesh's material file; one given
+    by `changeVisualShape` cannot be read back. Shapes with an alpha of 0 are left out, others are
+    opaque.
 
     Args:
         client: the physics client.
@@ -50,7 +51,8 @@ class Scene:
     Attributes:
         links: whose poses `look` gives.
         parts: the link of each part of `geometry`.
-        geometry: what the rasteriser draws.
+        meshes: of each part.
+        geometry: what the rasteriser draws; another one after every `refresh`.
 
     Raises:
         MissingFileError, UnsupportedError, ConfigError: a shape that cannot be read.
@@ -60,16 +62,23 @@ class Scene:
         import pybullet
 
         self._bullet, self.client = pybullet, client
+        self._also, self._most_triangles = tuple(also), most_triangles
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the bodies and their shapes again. Raises as the class."""
+        self._bodies = self._body_ids()
         meshes: list[Mesh] = []
         places: list[Floats] = []
         parts: list[Link] = []
         for shape in self._shapes():
             frame = frame_of(shape[5], shape[6])
-            for mesh in _meshes(shape, most_triangles):
+            for mesh in _meshes(shape, self._most_triangles):
                 meshes.append(mesh)
                 places.append(frame)
                 parts.append(Link(shape[0], shape[1]))
-        self.parts = tuple(parts)
+        also = [link for link in self._also if link.body in self._bodies]
+        self.parts, self.meshes = tuple(parts), tuple(meshes)
         self.links = tuple(sorted({*parts, *also}))
         self.geometry: Geometry = geometry(meshes)
         self._number = {link: n for n, link in enumerate(self.links)}
@@ -90,8 +99,11 @@ class Scene:
     def look(self) -> Floats:
         """Where the links are now: position (m) and quaternion (x, y, z, w), shape (links, 7).
 
-        For a base that is its centre of mass, as everywhere in PyBullet.
+        For a base that is its centre of mass, as everywhere in PyBullet. Where a body has come or
+        gone since the last call, `links` has others now. Raises as the class.
         """
+        if self._body_ids() != self._bodies:
+            self.refresh()
         poses: list[Sequence[float]] = []
         for body, links, base in self._rows:
             if base:
@@ -111,18 +123,27 @@ class Scene:
         return place(links, self._link_of, self._local)
 
     def frame(self, link: Link, links: Floats) -> Floats:
-        """World from `link` (for a base: from its URDF frame), shape (3, 4). Raises KeyError."""
+        """World from `link` (for a base: from its URDF frame), shape (3, 4).
+
+        Raises:
+            UnsupportedError: it has no pose: not followed, or its body has been removed.
+        """
+        if link not in self._number:
+            raise UnsupportedError(
+                f"body {link.body}, link {link.link} carries a camera but is not in the scene; "
+                "name it in `also`, and keep its body while the camera is used"
+            )
         pose = links[self._number[link]]
         return compose(frame_of(pose[:3], pose[3:]), self._base[link])
 
-    def _shapes(self) -> list[Any]:
+    def _body_ids(self) -> list[int]:
         count = self._bullet.getNumBodies(physicsClientId=self.client)
-        bodies = [
-            self._bullet.getBodyUniqueId(k, physicsClientId=self.client) for k in range(count)
-        ]
+        return [self._bullet.getBodyUniqueId(k, physicsClientId=self.client) for k in range(count)]
+
+    def _shapes(self) -> list[Any]:
         shapes = [
             shape
-            for body in bodies
+            for body in self._bodies
             for shape in self._bullet.getVisualShapeData(body, physicsClientId=self.client)
         ]
         return [shape for shape in shapes if shape[7][3] > 0]

@@ -136,6 +136,32 @@ def test_at_rest_it_shows_what_is_there():
         np.testing.assert_array_equal(scene.camera._show(), scene.renderer())
 
 
+def test_what_comes_and_goes_is_seen_when_it_does():
+    with ball() as scene:
+        scene.run(lambda _: 0.2, 0.02)
+        shape = bullet.createVisualShape(
+            bullet.GEOM_SPHERE, radius=0.1, rgbaColor=[0, 0, 0, 1], physicsClientId=scene.client
+        )
+        other = bullet.createMultiBody(
+            baseVisualShapeIndex=shape, basePosition=[-0.2, 0, 0], physicsClientId=scene.client
+        )
+        scene.camera.step(21 * STEP_NS)
+        came = scene.camera.read(21 * STEP_NS).values
+        assert len(came) > 20
+        assert (came["x"] < SIZE // 2).all()
+        assert not came["p"].any()  # it is darker than what was there
+        assert came["t"].min() >= 20_000  # within the last step
+        bullet.removeBody(other, physicsClientId=scene.client)
+        scene.camera.step(22 * STEP_NS)
+        went = scene.camera.read(22 * STEP_NS).values
+        assert len(went) == len(came)
+        assert went["p"].all()
+        rendered = scene.camera.rendered
+        scene.put(0.25)
+        scene.camera.step(23 * STEP_NS)
+        assert scene.camera.rendered > rendered
+
+
 def test_without_budget_left_it_yields_and_says_so():
     with ball(budget_ns=0) as scene:
         scene.run(lambda t: -0.4 + 20.0 * t, 0.01)
@@ -149,6 +175,68 @@ def test_without_budget_left_it_yields_and_says_so():
     with ball(budget_ns=10**12) as scene:
         scene.run(lambda t: -0.4 + 20.0 * t, 0.01)
         assert scene.camera.yielded == 0
+
+
+def test_in_wall_mode_there_is_a_budget():
+    with ball() as scene:
+        assert scene.camera.budget_ns is None
+        scene.camera.keep_pace(2 * STEP_NS)
+        assert scene.camera.budget_ns == STEP_NS
+    with ball(budget_ns=7) as scene:
+        scene.camera.keep_pace(2 * STEP_NS)
+        assert scene.camera.budget_ns == 7
+
+
+#: When to stop: before the first picture, in motion, in motion between two reads, at rest.
+STOPS = [0, 20, 22, 75]
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_going_on_from_a_state_equals_never_having_stopped(stop):
+    def step(scene, n):
+        # motion, a rest from step 60 on, motion again
+        scene.put(0.3 * np.sin(30e-3 * (min(n, 60) + max(0, n - 90))))
+        scene.camera.step(n * STEP_NS)
+        return scene.camera.read(n * STEP_NS) if n % 3 == 0 else None
+
+    with ball(motion_px=0.3) as one, ball(motion_px=0.3) as other:
+        for n in range(stop):
+            step(one, n)
+        other.put(0.25)  # it has a past of its own
+        other.camera.step(0)
+        other.camera.restore(one.camera.state())
+        for n in range(stop, 120):
+            mine, again = step(one, n), step(other, n)
+            if mine is not None:
+                assert mine.values.tobytes() == again.values.tobytes()
+                assert (mine.seq, mine.t_first_ns, mine.t_last_ns) == (
+                    again.seq,
+                    again.t_first_ns,
+                    again.t_last_ns,
+                )
+        np.testing.assert_array_equal(one.camera.counts(), other.camera.counts())
+        assert one.camera.rendered > 50
+        for name, part in one.camera.state().items():
+            np.testing.assert_array_equal(part, other.camera.state()[name])
+
+
+def test_a_state_of_another_scene_is_refused():
+    with ball() as one, ball() as other:
+        for scene in (one, other):
+            scene.run(lambda t: t, 0.01)
+        state = one.camera.state()
+        plain = {name: part for name, part in state.items() if not name.startswith("shutter/")}
+        before = other.camera.state()
+        with pytest.raises(ValueError, match="not one of an adaptive camera"):
+            other.camera.restore(plain)
+        shape = bullet.createVisualShape(
+            bullet.GEOM_SPHERE, radius=0.1, physicsClientId=other.client
+        )
+        bullet.createMultiBody(baseVisualShapeIndex=shape, physicsClientId=other.client)
+        with pytest.raises(ValueError, match="in this scene"):
+            other.camera.restore(state)
+        for name, part in other.camera.state().items():
+            np.testing.assert_array_equal(part, before[name])
 
 
 def test_the_same_motion_gives_the_same_bytes():

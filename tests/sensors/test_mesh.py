@@ -1,5 +1,6 @@
 """Meshes: primitives, normals, edges, files, decimation."""
 
+import sys
 from itertools import pairwise
 from math import pi
 
@@ -9,7 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from reflexarc.runtime.errors import ConfigError, MissingFileError, UnsupportedError
+from reflexarc.runtime.errors import (
+    ConfigError,
+    MissingFileError,
+    MissingPartError,
+    UnsupportedError,
+)
 from reflexarc.sensors.decimation import decimated
 from reflexarc.sensors.mesh import corner_normals, edges, face_normals, geometry, welded
 from reflexarc.sensors.meshfile import load_mesh, load_texture
@@ -178,10 +184,73 @@ def test_stl(tmp_path, binary):
     assert volume(read) == pytest.approx(6.0, rel=1e-6)
 
 
+#: A square in inches, as one polygon, whose node lifts it by 2 and whose axes say y upwards.
+COLLADA = """<?xml version="1.0"?>
+<COLLADA xmlns="http://www.collada.org/2005/11/COLLADASchema" version="1.4.1">
+<asset><unit meter="0.0254" name="inch"/><up_axis>Y_UP</up_axis></asset>
+<library_images><image id="i"><init_from>t.png</init_from></image></library_images>
+<library_effects><effect id="e"><profile_COMMON>
+<newparam sid="s"><surface type="2D"><init_from>i</init_from></surface></newparam>
+<newparam sid="p"><sampler2D><source>s</source></sampler2D></newparam>
+<technique sid="t"><lambert><diffuse><texture texture="p" texcoord="UV"/></diffuse></lambert>
+</technique></profile_COMMON></effect></library_effects>
+<library_materials><material id="m"><instance_effect url="#e"/></material></library_materials>
+<library_geometries><geometry id="g"><mesh>
+<source id="v"><float_array id="va" count="12">0 0 0 1 0 0 1 1 0 0 1 0</float_array>
+<technique_common><accessor source="#va" count="4" stride="3"><param name="X" type="float"/>
+<param name="Y" type="float"/><param name="Z" type="float"/></accessor></technique_common></source>
+<source id="u"><float_array id="ua" count="8">0 0 1 0 1 1 0 1</float_array>
+<technique_common><accessor source="#ua" count="4" stride="2"><param name="S" type="float"/>
+<param name="T" type="float"/></accessor></technique_common></source>
+<vertices id="w"><input semantic="POSITION" source="#v"/></vertices>
+<polylist count="1" material="paint"><input semantic="VERTEX" source="#w" offset="0"/>
+<input semantic="TEXCOORD" source="#u" offset="1" set="0"/>
+<vcount>4</vcount><p>0 0 1 1 2 2 3 3</p></polylist></mesh></geometry></library_geometries>
+<library_visual_scenes><visual_scene id="c"><node><translate>0 0 2</translate>
+<instance_geometry url="#g"><bind_material><technique_common>
+<instance_material symbol="paint" target="#m"/></technique_common></bind_material>
+</instance_geometry></node></visual_scene></library_visual_scenes>
+<scene><instance_visual_scene url="#c"/></scene></COLLADA>
+"""
+
+
+def test_collada_with_a_node_a_unit_and_a_texture(tmp_path):
+    pytest.importorskip("collada", reason="pycollada is not installed")
+    (tmp_path / "a.dae").write_text(COLLADA)
+    (plain,) = load_mesh(tmp_path / "a.dae")
+    assert plain.texture is None  # the picture is not there
+    assert area(plain) == pytest.approx(0.0254**2)
+    np.testing.assert_allclose(plain.points[:, 2], 2 * 0.0254)
+    Image.fromarray(np.full((2, 2, 3), 255, np.uint8)).save(tmp_path / "t.png")
+    (tmp_path / "b.dae").write_text(COLLADA)
+    (painted,) = load_mesh(tmp_path / "b.dae")
+    np.testing.assert_array_equal(painted.texture, 1.0)
+    corners = painted.points[painted.triangles][:, :, :2] / 0.0254
+    np.testing.assert_allclose(painted.uv, corners, atol=1e-6)
+
+
+def test_collada_without_its_library_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "collada", None)
+    (tmp_path / "a.dae").write_text(COLLADA)
+    with pytest.raises(MissingPartError, match=r"pip install 'reflexarc\[collada\]'") as caught:
+        load_mesh(tmp_path / "a.dae")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_texture_that_is_missing_is_named(tmp_path):
+    (tmp_path / "a.mtl").write_text("newmtl paint\nmap_Kd gone.png\n")
+    (tmp_path / "a.obj").write_text(f"mtllib a.mtl\n{TETRAHEDRON}usemtl paint\nf 1 2 3\n")
+    with pytest.raises(MissingFileError, match=r"gone\.png: no such texture"):
+        load_mesh(tmp_path / "a.obj")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "error", "message"),
     [
-        ("a.dae", "", UnsupportedError, "convert it"),
+        ("a.ply", "", UnsupportedError, "convert it"),
+        ("a.dae", "<COLLADA", ConfigError, "not a sound mesh"),
+        ("c.dae", COLLADA.replace('url="#c"', 'url="#d"'), ConfigError, "not a sound mesh"),
+        ("c.obj", "v nan 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", ConfigError, "not finite"),
         ("a.obj", "v 0 0\nf 1 2 3\n", ConfigError, "not a sound mesh"),
         ("b.obj", TETRAHEDRON + "f 1 2 9\n", ConfigError, "points nowhere"),
         ("a.stl", "solid\nvertex 1 2\n", ConfigError, "not a sound mesh"),
@@ -189,6 +258,8 @@ def test_stl(tmp_path, binary):
     ],
 )
 def test_what_cannot_be_read_is_one_line(tmp_path, name, text, error, message):
+    if name and name.endswith(".dae"):
+        pytest.importorskip("collada", reason="pycollada is not installed")
     if name:
         (tmp_path / name).write_text(text)
     with pytest.raises(error, match=message) as caught:

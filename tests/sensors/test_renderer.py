@@ -16,6 +16,8 @@ bullet = pytest.importorskip("pybullet", reason="PyBullet is not installed")
 data = pytest.importorskip("pybullet_data")
 
 FRONT = MountSpec(position_m=(1.4, -1.2, 1.0), target_m=(0, 0, 0.5))
+WHOLE = 10**6
+NEAR = MountSpec(position_m=(0.5, -0.4, 0.5), target_m=(0, 0, 0.2))
 
 
 @contextmanager
@@ -43,16 +45,25 @@ def grown(mask):
 
 
 @pytest.mark.parametrize(
-    ("file", "most"),
+    ("file", "view", "most"),
     # TinyRenderer's samples lie half a pixel beside ours; its round shapes have a dozen sides
-    [("kuka_iiwa/model.urdf", 1e-3), ("r2d2.urdf", 2e-2), ("cartpole.urdf", 1e-3)],
+    [
+        ("kuka_iiwa/model.urdf", FRONT, 1e-3),
+        ("r2d2.urdf", FRONT, 2e-2),
+        ("cartpole.urdf", FRONT, 1e-3),
+        ("racecar/racecar.urdf", NEAR, 5e-3),
+        ("husky/husky.urdf", FRONT, 5e-3),
+        ("quadruped/minitaur.urdf", NEAR, 5e-3),
+        ("a1/a1.urdf", NEAR, 5e-3),
+        ("laikago/laikago.urdf", NEAR, 5e-3),
+    ],
 )
-def test_silhouettes_and_depths_are_those_of_tinyrenderer(file, most):
+def test_silhouettes_and_depths_are_those_of_tinyrenderer(file, view, most):
     with physics() as client:
         body = load(client, file, [0, 0, 0.2], useFixedBase=True)
         for joint in range(bullet.getNumJoints(body, physicsClientId=client)):
             bullet.resetJointState(body, joint, 0.3, physicsClientId=client)
-        scene, mount = Scene(client), Mount(FRONT)
+        scene, mount = Scene(client, most_triangles=WHOLE), Mount(view)
         size = {"width": 640, "height": 480, "near_m": 0.1}
         ours = make_renderer(RendererSpec(samples="1", **size), scene, mount)
         tiny = make_renderer(RendererSpec(renderer="tiny", samples="1", **size), scene, mount)
@@ -115,6 +126,73 @@ def test_every_kind_of_primitive_stands_where_it_should():
             assert np.mean(rows + 0.5 - 32) * metres == pytest.approx(0.0, abs=0.01)
             assert np.ptp(columns) * metres == pytest.approx(0.2, abs=0.025)
             assert np.ptp(rows) * metres == pytest.approx(0.2 + 2 * more, abs=0.025)
+
+
+def test_collada_stands_as_pybullet_has_it(tmp_path):
+    pytest.importorskip("collada", reason="pycollada is not installed")
+    for file in ("racecar/meshes/chassis.dae", "racecar/meshes/cone.dae"):
+        (tmp_path / "a.urdf").write_text(
+            '<robot name="a"><link name="b"><visual><geometry>'
+            f'<mesh filename="{data.getDataPath()}/{file}"/></geometry></visual></link></robot>'
+        )
+        with physics() as client:
+            load(client, str(tmp_path / "a.urdf"))
+            scene = Scene(client)
+            mount = Mount(MountSpec(position_m=(0.3, -0.25, 0.25), target_m=(0.1, 0, 0.05)))
+            size = {"width": 256, "height": 256, "samples": "1"}
+            ours = make_renderer(RendererSpec(**size), scene, mount)
+            tiny = make_renderer(RendererSpec(renderer="tiny", **size), scene, mount)
+            ours()
+            seen = tiny.capture(scene.look(), 1)[1] >= 0
+            assert seen.sum() > 1000
+            assert overlap(ours.labels() >= 0, seen) > 0.95
+
+
+def test_bodies_come_and_go():
+    with physics() as client:
+        left = load(client, "sphere_small.urdf", [-0.2, 0, 0.5], useFixedBase=True)
+        scene = Scene(client)
+        mount = Mount(MountSpec(position_m=(0, -1, 0.5), target_m=(0, 0, 0.5)))
+        cameras = [make_renderer(RendererSpec(width=64, height=64), scene, mount) for _ in "ab"]
+        alone = cameras[0]()
+        right = load(client, "sphere_small.urdf", [0.2, 0, 0.5], useFixedBase=True)
+        both = cameras[0]()
+        assert (both[:, :32] == alone[:, :32]).all()
+        assert (both[:, 32:] != alone[:, 32:]).any()
+        np.testing.assert_array_equal(cameras[1](), both)
+        bullet.removeBody(left, physicsClientId=client)
+        np.testing.assert_array_equal(cameras[1]()[:, :32], 0.5)
+        assert scene.parts == (Link(right, -1),)
+        # one goes and one comes: their number is the same
+        bullet.removeBody(right, physicsClientId=client)
+        load(client, "sphere_small.urdf", [-0.2, 0, 0.5], useFixedBase=True)
+        np.testing.assert_array_equal(cameras[0](), alone)
+
+
+def test_a_colour_that_is_changed_needs_a_refresh():
+    with physics() as client:
+        body = load(client, "sphere_small.urdf", [0, 0, 0.5])
+        scene = Scene(client)
+        mount = Mount(MountSpec(position_m=(0.2, 0, 0.5), target_m=(0, 0, 0.5)))
+        camera = make_renderer(RendererSpec(width=32, height=32), scene, mount)
+        before = camera()
+        bullet.changeVisualShape(body, -1, rgbaColor=[0, 0, 0, 1], physicsClientId=client)
+        np.testing.assert_array_equal(camera(), before)
+        scene.refresh()
+        assert camera().max() == 0.5 < before.max()
+
+
+def test_a_camera_whose_body_is_gone_is_one_line():
+    with physics() as client:
+        rig = load(client, "sphere_small.urdf", [0, 0, 0.5])
+        hand = Link(rig, -1)
+        scene = Scene(client, also=[hand])
+        camera = make_renderer(RendererSpec(width=32, height=32), scene, Mount(FRONT, hand))
+        camera()
+        bullet.removeBody(rig, physicsClientId=client)
+        with pytest.raises(UnsupportedError, match="body 0, link -1 carries a camera") as caught:
+            camera()
+        assert "\n" not in str(caught.value)
 
 
 def test_several_cameras_share_a_scene_and_follow_what_moves():
