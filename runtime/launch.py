@@ -16,6 +16,8 @@ from threading import Event
 from types import FrameType
 from typing import Literal
 
+from pydantic import Field
+
 from reflexarc.runtime.batch import Schema
 from reflexarc.runtime.clock import Clock, LockstepClock, WallClock, date_utc
 from reflexarc.runtime.config import Strict
@@ -23,6 +25,7 @@ from reflexarc.runtime.errors import ConfigError
 from reflexarc.runtime.files import write_atomic
 from reflexarc.runtime.latency import Latency, latency
 from reflexarc.runtime.loop import Loop, Tick
+from reflexarc.runtime.pictures import Pictures, pictures_of
 from reflexarc.runtime.plants import make_plant
 from reflexarc.runtime.policy import NetworkPolicy
 from reflexarc.runtime.progress import RunProgress
@@ -51,6 +54,7 @@ class RunResult(Strict):
         seconds: loop time that passed.
         spikes, synaptic_events, neuron_updates, weight_updates: work of the network; 0 for a
             baseline.
+        pictures: what adaptive cameras did, by their stream.
         lost: messages missing from the recording (never in lockstep).
     """
 
@@ -66,6 +70,7 @@ class RunResult(Strict):
     synaptic_events: int = 0
     neuron_updates: int = 0
     weight_updates: int = 0
+    pictures: dict[str, Pictures] = Field(default_factory=dict)
     latency: Latency | None
     recording: str
     lost: int
@@ -107,8 +112,11 @@ class Summary(Strict):
             f"  {run.policy:<12} {'-' if run.score is None else f'{run.score:.2f}'} {run.unit}"
             for run in self.runs
         ]
+        pictures = [
+            f"  {stream:<12} {counts.text()}" for stream, counts in self.runs[0].pictures.items()
+        ]
         files = [f"  {what:<12} {path}" for what, path in self.files.items()]
-        return [f"{self.scenario}, seed {self.seed}", *scores, *files]
+        return [f"{self.scenario}, seed {self.seed}", *scores, *pictures, *files]
 
 
 class ScoreKeeper:
@@ -116,12 +124,14 @@ class ScoreKeeper:
 
     Attributes:
         alive: False once the task has ended.
+        pictures: the last counts of every adaptive camera, by their stream.
         seconds: loop time that has passed.
     """
 
     def __init__(self, score: Score | None, progress: RunProgress) -> None:
         self.score = score
         self.alive = True
+        self.pictures: dict[str, Pictures] = {}
         self.seconds = 0.0
         self._progress = progress
 
@@ -130,11 +140,14 @@ class ScoreKeeper:
         return f"{self.score.value:.2f} {self.score.unit}" if self.score else ""
 
     def __call__(self, tick: Tick) -> None:
-        """Take in the truth of this tick."""
-        if self.score is not None:
-            for batch in tick.batches:
-                if batch.stream == "truth" and batch.schema == Schema.READINGS:
-                    self.alive = self.score.update(batch.values, batch.t_last_ns) and self.alive
+        """Take in the truth of this tick, and what its cameras counted."""
+        for batch in tick.batches:
+            if batch.schema != Schema.READINGS:
+                continue
+            if self.score is not None and batch.stream == "truth":
+                self.alive = self.score.update(batch.values, batch.t_last_ns) and self.alive
+            elif counts := pictures_of(batch):
+                self.pictures[batch.stream] = counts
         self.seconds = tick.until_ns * 1e-9
         self._progress.update(self.seconds, self.text)
 
@@ -304,6 +317,7 @@ def _result(
         seconds=keeper.seconds,
         ticks=loop.ticks,
         overruns=loop.clock.overruns,
+        pictures=keeper.pictures,
         latency=latency(loop.durations_ns),
         recording=str(recording),
         lost=lost,

@@ -86,7 +86,7 @@ def _page(runs: Mapping[str, Recording], summary: Summary, captions: Mapping[str
         ),
         scores=_scores(summary),
         figures="\n".join(_figure(name, caption) for name, caption in captions.items()),
-        work=_work(summary),
+        work=_work(summary) + _pictures(summary),
         latency=_latency(summary),
         reproduce=_reproduce(runs, summary),
         config=escape(yaml.safe_dump(start.config, sort_keys=False)),
@@ -143,6 +143,23 @@ def _work(summary: Summary) -> str:
             for run in summary.runs
         ],
     )
+
+
+def _pictures(summary: Summary) -> str:
+    """What adaptive cameras drew, where there are any."""
+    rows = [
+        [run.policy, stream, *(f"{n:,}" for n in (found.rendered, found.repeated, found.yielded))]
+        for run in summary.runs
+        for stream, found in run.pictures.items()
+    ]
+    head = [
+        "policy",
+        "camera's counts",
+        "pictures drawn",
+        "shown again",
+        "put off for want of time",
+    ]
+    return "\n" + _table(head, rows) if rows else ""
 
 
 def _latency(summary: Summary) -> str:

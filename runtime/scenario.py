@@ -197,10 +197,13 @@ class Scenario:
         return list(dict.fromkeys([named, Path(self.network.source)]))
 
     def make_world(self, seed: int) -> World:
-        """A fresh world. Raises ConfigError where the scenario has none."""
+        """A fresh world, in wall mode told so. Raises ConfigError where the scenario has none."""
         if self.spec.world is None:
             raise ConfigError(f"{self.spec.name}: this scenario has no world of its own")
-        return self._make(World, self.spec.world, ("world",), seed)
+        world = self._make(World, self.spec.world, ("world",), seed)
+        if self.spec.mode == "wall":
+            world.keep_pace(self.spec.period_ns)
+        return world
 
     def make_policy(self) -> NetworkPolicy:
         """The network with its encoders and decoders, in its first state."""

@@ -53,6 +53,14 @@ class World(Part):
     def advance(self, until_ns: int, command: FloatArray) -> list[Batch]:
         """Move to `until_ns` under `command`; what the sensors saw on the way."""
 
+    def keep_pace(self, period_ns: int) -> None:
+        """Real time (mode wall): from now on there is an `advance` every `period_ns`.
+
+        Called before the first one. A world puts off what can wait, such as pictures, and counts
+        what it has put off.
+        """
+        del period_ns
+
     def close(self) -> None:
         """Give back what the world holds. May be called twice."""
         return

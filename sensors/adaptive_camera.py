@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Self
 
 import numpy as np
@@ -10,12 +11,15 @@ from pydantic import Field, model_validator
 
 from reflexarc.ext.pixels import PixelArray
 from reflexarc.ext.poses import between
-from reflexarc.runtime.batch import Batch
+from reflexarc.runtime.batch import Array, Batch
 from reflexarc.runtime.clock import perf_ns
 from reflexarc.runtime.config import Strict
 from reflexarc.sensors.event_camera import EventCamera
 from reflexarc.sensors.mesh import Floats, Image
 from reflexarc.sensors.renderer import RasterRenderer
+
+#: How much of a tick rendering may take in wall mode, where the shutter does not say.
+WALL_SHARE = 0.5
 
 
 class ShutterSpec(Strict):
@@ -26,7 +30,8 @@ class ShutterSpec(Strict):
         shortest_ns: least time between two pictures, however fast it is.
         longest_ns: most time between two pictures.
         budget_ns: how long rendering may take between two reads. What is left then is put off and
-            counted. For wall mode: with it the events depend on the machine. None: no limit.
+            counted; with it the events depend on the machine. None: WALL_SHARE of a tick in wall
+            mode, no limit in lockstep.
     """
 
     motion_px: float = Field(default=0.25, gt=0, le=10)
@@ -56,6 +61,7 @@ class AdaptiveCamera(EventCamera):
         rendered: pictures drawn.
         repeated: times at which the last picture was shown again without being drawn.
         yielded: pictures that were due and were put off for want of `budget_ns`.
+        budget_ns: that of the shutter, or what `keep_pace` made of it.
     """
 
     def __init__(
@@ -63,13 +69,19 @@ class AdaptiveCamera(EventCamera):
     ) -> None:
         super().__init__(stream, self._show, pixels, spec.longest_ns)
         self._renderer, self._spec = renderer, spec
+        self.budget_ns = spec.budget_ns
         self._image: Image | None = None
         self._geometry = renderer.scene.geometry  # of the last picture
-        self._pictured = self._before = np.zeros((0, 7))
+        self._pictured = self._before = renderer.scene.look()
         self._pictured_ns = self._before_ns = 0
         self._moved_px = 0.0
         self._spent_ns = 0
         self.rendered = self.repeated = self.yielded = 0
+
+    def keep_pace(self, period_ns: int) -> None:
+        """There is a `read` every `period_ns` of real time: leave the loop its share."""
+        if self._spec.budget_ns is None:
+            self.budget_ns = round(WALL_SHARE * period_ns)
 
     def due(self, now_ns: int) -> bool:
         """Whether there was no picture yet: all others are taken by `step`."""
@@ -77,7 +89,7 @@ class AdaptiveCamera(EventCamera):
         return self._image is None
 
     def counts(self) -> npt.NDArray[np.float64]:
-        """rendered, repeated and yielded: a reading for the record of a run."""
+        """rendered, repeated and yielded: a reading for the stream `pictures` of a run."""
         return np.array([self.rendered, self.repeated, self.yielded], dtype=np.float64)
 
     def read(self, now_ns: int) -> Batch:
@@ -86,6 +98,43 @@ class AdaptiveCamera(EventCamera):
             self.step(now_ns)
         self._spent_ns = 0
         return super().read(now_ns)
+
+    def state(self) -> dict[str, Array]:
+        """As EventCamera's, with the shutter's; the picture is drawn again from its links.
+
+        Take it after `step`, when that has seen all bodies.
+        """
+        clock = [self._image is not None, self._pictured_ns, self._before_ns]
+        counts = [self.rendered, self.repeated, self.yielded]
+        return {
+            **super().state(),
+            "shutter/pictured": self._pictured.copy(),
+            "shutter/before": self._before.copy(),
+            "shutter/moved_px": np.array([self._moved_px]),
+            "shutter/clock": np.array([*clock, *counts], dtype=np.int64),
+        }
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Go back to `state` in a scene of the same bodies; going on equals never having stopped.
+
+        That is bit for bit, but where a budget of time decides.
+
+        Raises:
+            ValueError: a state of another camera or another scene. Nothing has changed then.
+        """
+        links = self._renderer.scene.look().shape
+        mine = {"pictured": links, "before": links, "moved_px": (1,), "clock": (6,)}
+        mine = {f"shutter/{name}": shape for name, shape in mine.items()}
+        if any(name not in state or state[name].shape != shape for name, shape in mine.items()):
+            raise ValueError("the state is not one of an adaptive camera in this scene")
+        super().restore({name: part for name, part in state.items() if name not in mine})
+        drawn, *clock = map(int, state["shutter/clock"])
+        self._pictured_ns, self._before_ns, self.rendered, self.repeated, self.yielded = clock
+        self._pictured = state["shutter/pictured"].copy()
+        self._before = state["shutter/before"].copy()
+        self._moved_px, self._spent_ns = float(state["shutter/moved_px"][0]), 0
+        self._geometry = self._renderer.scene.geometry
+        self._image = self._renderer.draw(self._pictured) if drawn else None
 
     def step(self, now_ns: int) -> None:
         """The world has moved from the last call to `now_ns`; take the pictures that are due."""
@@ -140,8 +189,8 @@ class AdaptiveCamera(EventCamera):
         return np.ones(1) if late or from_px >= spec.motion_px else np.zeros(0)
 
     def _is_spent(self, start_ns: int) -> bool:
-        budget_ns = self._spec.budget_ns
-        return budget_ns is not None and self._spent_ns + perf_ns() - start_ns >= budget_ns
+        spent_ns = self._spent_ns + perf_ns() - start_ns
+        return self.budget_ns is not None and spent_ns >= self.budget_ns
 
     def _take(self, links: Floats, at_ns: int) -> None:
         self._image = self._renderer.draw(links)

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from reflexarc.runtime.batch import Batch
 from reflexarc.runtime.config import Strict
 from reflexarc.runtime.network import FloatArray
+from reflexarc.runtime.pictures import STREAM
 from reflexarc.runtime.world import World
 from reflexarc.scenarios.pole_balance.view import FIELD_OF_VIEW_DEG
 from reflexarc.sensors.adaptive_camera import AdaptiveCamera, ShutterSpec
@@ -42,8 +43,8 @@ class CameraConfig(Strict):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.shutter and self.renderer == "tiny":
-            raise ValueError("`shutter` needs `renderer: raster`; `tiny` keeps to period_ns")
+        if self.shutter and self.renderer != "raster":
+            raise ValueError("`shutter` needs `renderer: raster`; others keep to period_ns")
         return self
 
     def rendering(self) -> RendererSpec:
@@ -140,7 +141,7 @@ class PoleBalance(World):
         self._truth = JointReadings("truth", self._measure_truth)
         self._pictures: JointReadings | None = None
         if isinstance(self._camera, AdaptiveCamera):
-            self._pictures = JointReadings("pictures", self._camera.counts)
+            self._pictures = JointReadings(STREAM, self._camera.counts)
 
     def advance(self, until_ns: int, command: FloatArray) -> list[Batch]:
         """Hold the force `command` (N, shape (1,)) until `until_ns`; camera, rail and truth."""
@@ -153,6 +154,11 @@ class PoleBalance(World):
         if self._pictures:
             batches.append(self._pictures.read(until_ns))
         return batches
+
+    def keep_pace(self, period_ns: int) -> None:
+        """Leave the loop its share of every tick, whatever the camera would like to draw."""
+        if isinstance(self._camera, AdaptiveCamera):
+            self._camera.keep_pace(period_ns)
 
     def close(self) -> None:
         """Give back the physics server."""

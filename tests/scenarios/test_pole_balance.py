@@ -1,13 +1,17 @@
 """The pole-balance world, its score and its baselines."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from reflexarc.runtime.errors import ConfigError
+from reflexarc.runtime.launch import launch
+from reflexarc.runtime.progress import progress_on
 from reflexarc.runtime.scenario import Scenario
 from reflexarc.runtime.world import Controller
 from reflexarc.scenarios.pole_balance.baselines import (
@@ -213,6 +217,29 @@ def test_under_a_shutter_pictures_follow_the_motion_and_are_counted() -> None:
     early, late = counts[99], counts[-1] - counts[249]
     assert 3 < early < 20
     assert late > 2 * early
+
+
+def test_in_wall_mode_pictures_yield_to_the_tick_and_the_summary_says_so(tmp_path: Path) -> None:
+    settings = ["seconds=0.2", "mode=wall", "baselines={}"]
+    # a shutter whose every picture is due: a thousand in a step of a millisecond
+    settings += ["world.config.camera.shutter={motion_px: 0.00001, shortest_ns: 1000}"]
+    summary = launch(Scenario.load("pole-balance", settings), tmp_path, progress_on(io.StringIO()))
+    (run,) = summary.runs
+    assert list(run.pictures) == ["pictures"]
+    assert run.pictures["pictures"].rendered >= 2
+    assert run.pictures["pictures"].yielded > 0
+    assert any("put off for want of time" in line for line in summary.lines())
+    page = (tmp_path / "report.html").read_text()
+    assert f"<td>{run.pictures['pictures'].yielded:,}</td>" in page
+
+
+def test_in_lockstep_nothing_is_put_off(tmp_path: Path) -> None:
+    settings = ["seconds=0.1", "baselines={}", "world.config.camera.shutter={}"]
+    summary = launch(Scenario.load("pole-balance", settings), tmp_path, progress_on(io.StringIO()))
+    (counts,) = summary.runs[0].pictures.values()
+    assert counts.rendered > 1
+    assert counts.yielded == 0
+    assert not any("put off" in line for line in summary.lines())
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,68 @@ def test_without_budget_left_it_yields_and_says_so():
         assert scene.camera.yielded == 0
 
 
+def test_in_wall_mode_there_is_a_budget():
+    with ball() as scene:
+        assert scene.camera.budget_ns is None
+        scene.camera.keep_pace(2 * STEP_NS)
+        assert scene.camera.budget_ns == STEP_NS
+    with ball(budget_ns=7) as scene:
+        scene.camera.keep_pace(2 * STEP_NS)
+        assert scene.camera.budget_ns == 7
+
+
+#: When to stop: before the first picture, in motion, in motion between two reads, at rest.
+STOPS = [0, 20, 22, 75]
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_going_on_from_a_state_equals_never_having_stopped(stop):
+    def step(scene, n):
+        # motion, a rest from step 60 on, motion again
+        scene.put(0.3 * np.sin(30e-3 * (min(n, 60) + max(0, n - 90))))
+        scene.camera.step(n * STEP_NS)
+        return scene.camera.read(n * STEP_NS) if n % 3 == 0 else None
+
+    with ball(motion_px=0.3) as one, ball(motion_px=0.3) as other:
+        for n in range(stop):
+            step(one, n)
+        other.put(0.25)  # it has a past of its own
+        other.camera.step(0)
+        other.camera.restore(one.camera.state())
+        for n in range(stop, 120):
+            mine, again = step(one, n), step(other, n)
+            if mine is not None:
+                assert mine.values.tobytes() == again.values.tobytes()
+                assert (mine.seq, mine.t_first_ns, mine.t_last_ns) == (
+                    again.seq,
+                    again.t_first_ns,
+                    again.t_last_ns,
+                )
+        np.testing.assert_array_equal(one.camera.counts(), other.camera.counts())
+        assert one.camera.rendered > 50
+        for name, part in one.camera.state().items():
+            np.testing.assert_array_equal(part, other.camera.state()[name])
+
+
+def test_a_state_of_another_scene_is_refused():
+    with ball() as one, ball() as other:
+        for scene in (one, other):
+            scene.run(lambda t: t, 0.01)
+        state = one.camera.state()
+        plain = {name: part for name, part in state.items() if not name.startswith("shutter/")}
+        before = other.camera.state()
+        with pytest.raises(ValueError, match="not one of an adaptive camera"):
+            other.camera.restore(plain)
+        shape = bullet.createVisualShape(
+            bullet.GEOM_SPHERE, radius=0.1, physicsClientId=other.client
+        )
+        bullet.createMultiBody(baseVisualShapeIndex=shape, physicsClientId=other.client)
+        with pytest.raises(ValueError, match="in this scene"):
+            other.camera.restore(state)
+        for name, part in other.camera.state().items():
+            np.testing.assert_array_equal(part, before[name])
+
+
 def test_the_same_motion_gives_the_same_bytes():
     def once():
         with ball(motion_px=0.3) as scene:
