@@ -1,8 +1,9 @@
 """The safety gate: the last thing between a wanted command and a motor.
 
 Nothing non-finite, out of range or faster than the slew limit leaves it. What it cannot make safe
-it turns into a stop: from then on only the rest command leaves, approached within the slew limit,
-until the gate is made anew. Learning never changes a limit.
+it turns into a stop: from then on only the safe command leaves, approached within the slew limit,
+until the gate is made anew. The safe command is rest, or the measured pose where one is held.
+Learning never changes a limit.
 """
 
 from __future__ import annotations
@@ -53,16 +54,20 @@ class Gate:
 
     Attributes:
         stopped: why the gate stopped, or None while it has not.
+        hold: the measured pose that a stop holds, shape (command_size,); None: it goes to rest.
+        last: the last command that left, shape (command_size,).
         clipped: commands that a range limit changed.
         slewed: commands that the slew limit changed.
     """
 
-    def __init__(self, spec: GateSpec) -> None:
+    def __init__(self, spec: GateSpec, start: FloatArray | None = None) -> None:
+        """`start` is where the robot stands, in the command's unit; without it, at rest."""
         self._low, self._high, self._rest = (
             np.array(values, dtype=np.float64) for values in (spec.low, spec.high, spec.rest)
         )
         self._slew_per_s = None if spec.slew_per_s is None else np.array(spec.slew_per_s)
-        self._last = self._rest.copy()
+        self.last = self._between(self._rest if start is None else start)
+        self.hold: FloatArray | None = None
         self.stopped: str | None = None
         self.clipped = 0
         self.slewed = 0
@@ -72,25 +77,33 @@ class Gate:
         """The command that means stop, shape (command_size,)."""
         return self._rest.copy()
 
+    @property
+    def safe(self) -> FloatArray:
+        """The command that a stop leads to: the held pose, within the range, or rest."""
+        return self.rest if self.hold is None else self._between(self.hold)
+
     def guard(self, wanted: npt.NDArray[Any], duration_s: float) -> FloatArray:
         """The safe command nearest to `wanted` for the next `duration_s`; shape (command_size,)."""
         fault = self.stopped or self._fault(wanted)
         if fault:
             self.stopped = fault
-            wanted = self._rest
-        in_range = _between(self._low, wanted, self._high)
+            wanted = self.safe
+        in_range = self._between(wanted)
         self.clipped += in_range.tolist() != wanted.tolist()
         safe = in_range
         if self._slew_per_s is not None:
             reach = self._slew_per_s * duration_s
-            safe = _between(self._last - reach, in_range, self._last + reach)
+            safe = _between(self.last - reach, in_range, self.last + reach)
             self.slewed += safe.tolist() != in_range.tolist()
-        self._last = safe
+        self.last = safe
         return safe
 
     def stop(self, reason: str) -> None:
-        """From now on let only the rest command out. The first reason is kept."""
+        """From now on let only the safe command out. The first reason is kept."""
         self.stopped = self.stopped or reason
+
+    def _between(self, wanted: npt.NDArray[Any]) -> FloatArray:
+        return _between(self._low, wanted, self._high)
 
     def _fault(self, wanted: npt.NDArray[Any]) -> str | None:
         if wanted.shape != self._rest.shape:

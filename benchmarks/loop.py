@@ -1,6 +1,11 @@
 """What one tick of pole-balance costs, call by call; one JSON object, times in microseconds.
 
-    python benchmarks/loop.py [--ticks 5000] [--repeat 5]
+    python benchmarks/loop.py [--ticks 5000] [--repeat 5] [--rounds 5000]
+
+`lockstep` has the simulated seconds a second (physics at 1 kHz, loop at 500 Hz) and the share of
+the time that is the runtime's.
+`reflex` is a network of 1,000 neurons behind ZeroMQ, beside a bare echo, and its share of a core in
+a loop of 500 Hz: see reflex.py.
 
 Lockstep, one pinned core, no garbage collector, the launcher's listeners. `runtime` is a tick
 without its world: everything but physics and rendering. `reference` is taken after every tick, so
@@ -26,6 +31,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import reflex
 
 from reflexarc.actuators.gate import Gate
 from reflexarc.runtime.clock import LockstepClock, perf_ns
@@ -145,11 +151,18 @@ def run_ticks(scenario: Scenario, ticks: int, folder: Path) -> dict[str, Nanosec
     return dict(zip((*CALLS, *parts), np.array(rows).T, strict=True))
 
 
-def figures(took_ns: dict[str, Nanoseconds], frame: npt.NDArray[np.bool_]) -> dict[str, Row]:
+def figures(
+    took_ns: dict[str, Nanoseconds], frame: npt.NDArray[np.bool_], period_ns: int
+) -> dict[str, Row]:
     """p50 and p99 of whole ticks; p50 and share of the summed time of their parts."""
     tick, world = took_ns.pop("tick"), took_ns["world"]
     runtime = tick - world
-    found: dict[str, Row] = {}
+    found: dict[str, Row] = {
+        "lockstep": {
+            "simulated_s_per_s": len(tick) * period_ns / tick.sum(),
+            "runtime_share": runtime.sum() / tick.sum(),
+        }
+    }
     for name, ns in {"tick": tick, "runtime": runtime}.items():
         found[name] = percentiles_us(ns)
         found[f"{name}_without_frame"] = percentiles_us(ns[~frame])
@@ -169,13 +182,14 @@ def percentiles_us(ns: Nanoseconds) -> Row:
     return {"p50": p50, "p99": p99}
 
 
-def measure(ticks: int) -> dict[str, Row]:
+def measure(ticks: int, rounds: int) -> dict[str, Row]:
     """One repeat."""
     scenario = Scenario.load("pole-balance")
     frame_ns = scenario.resolved()["world"]["config"]["camera"]["period_ns"]
     frame = np.arange(ticks) * scenario.spec.period_ns % frame_ns == 0
     with tempfile.TemporaryDirectory() as folder:
-        return figures(run_ticks(scenario, ticks, Path(folder)), frame)
+        took_ns = run_ticks(scenario, ticks, Path(folder))
+    return {**figures(took_ns, frame, scenario.spec.period_ns), **reflex.measure(rounds)}
 
 
 def main() -> None:
@@ -183,8 +197,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--ticks", type=int, default=5000)
     parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5000)
     arguments = parser.parse_args()
-    repeats = [measure(arguments.ticks) for _ in range(arguments.repeat)]
+    repeats = [measure(arguments.ticks, arguments.rounds) for _ in range(arguments.repeat)]
     medians = {
         part: {
             figure: round(statistics.median(repeat[part][figure] for repeat in repeats), 3)

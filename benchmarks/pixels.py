@@ -1,22 +1,18 @@
 """What the pixels of an event camera cost; one JSON object.
 
-    python benchmarks/pixels.py [--python ENV/bin/python] [--width 128 --height 128] [--minutes 60]
+    python benchmarks/pixels.py [--python ENV/bin/python] [--width 128 --height 128]
 
 Nanoseconds a pixel and frame (medians) of a still and of a moving scene at 1 kHz, ideal and with
 all that is not ideal (v2e's `noisy`, a refractory period and a readout). Beside them in the same
 run: copying as many bytes as the state of a pixel has, and, with `--python` of an environment that
 benchmarks/pixel_peers.py describes, v2e and OpenEB's simulator on the same frames, one thread each.
 `ratio` is the peer's time over ours.
-
-With `--minutes` instead: so long a time of the moving scene, to and fro, noisy; what memory it took
-after its first minute, and whether an hour more on the clock changes any event.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import tempfile
@@ -80,55 +76,29 @@ def clocked(work: Callable[[], object]) -> int:
     return perf_ns() - start
 
 
-def measured(options: argparse.Namespace) -> dict[str, Any]:
-    """All of it."""
-    made = scenes(options.width, options.height, options.frames)
+def measured(python: str | None, width: int, height: int, frames: int) -> dict[str, Any]:
+    """All of it; with the peers of another environment if its `python` is given."""
+    made = scenes(width, height, frames)
     taken = {
-        f"{scene}/{kind}": {"reflexarc": ours(frames, spec)}
-        for scene, frames in made.items()
+        f"{scene}/{kind}": {"reflexarc": ours(film, spec)}
+        for scene, film in made.items()
         for kind, spec in SPECS.items()
     }
-    if options.python:
+    if python:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "scenes.npz"
             np.savez(path, dt_us=DT_US, **made)
             script = Path(__file__).with_name("pixel_peers.py")
             done = subprocess.run(
-                [options.python, script, "time", path], check=True, capture_output=True, text=True
+                [python, script, "time", path], check=True, capture_output=True, text=True
             )
         for case, peers in json.loads(done.stdout.splitlines()[-1]).items():
             taken[case].update(peers)
-    n = options.width * options.height
+    n = width * height
     return {
         "pixels": n,
         "copy_ns_per_pixel": round(copied(n) / n, 3),
         **{case: figures(engines, n) for case, engines in taken.items()},
-    }
-
-
-def lasted(frames: Frames, minutes: float) -> dict[str, Any]:
-    """What a long run leaves behind."""
-    height, width = frames[0].shape
-    pixels, late = (
-        make_pixels(SPECS["noisy"], width, height, np.random.default_rng(0)) for _ in "ab"
-    )
-    hour_us, count, same, after_minute_kb = 3_600_000_000, 0, True, 0
-    for n in range(round(minutes * 60_000) + 1):
-        frame = frames[abs(n % (2 * len(frames) - 2) - (len(frames) - 1))]
-        events = pixels.expose(frame, n * DT_US * 1000, EVENT)
-        shifted = late.expose(frame, (n * DT_US + hour_us) * 1000, EVENT)
-        shifted["t"] -= np.uint64(hour_us)
-        same = same and events.tobytes() == shifted.tobytes()
-        count += len(events)
-        if n == 60_000:
-            after_minute_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - after_minute_kb
-    return {
-        "minutes": minutes,
-        "events": count,
-        "dropped": pixels.dropped,
-        "same_an_hour_later": same,
-        "grown_kb": grown_kb,
     }
 
 
@@ -152,13 +122,9 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--height", type=int, default=128)
     parser.add_argument("--frames", type=int, default=400)
-    parser.add_argument("--minutes", type=float)
     options = parser.parse_args()
-    if options.minutes is None:
-        print(json.dumps(measured(options), indent=1))
-        return
-    made = scenes(options.width, options.height, options.frames)
-    print(json.dumps(lasted(made["moving"], options.minutes), indent=1))
+    found = measured(options.python, options.width, options.height, options.frames)
+    print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

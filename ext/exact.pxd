@@ -32,6 +32,11 @@ cdef struct Fibre:
     int64_t row  # its number among the sources of an edge that changes
 
 
+cdef struct Level:  # what a modulator shows
+    double rate  # 1 / tau by tick at which it decays, or 0
+    int64_t at  # tick of its latest change
+
+
 cdef struct Event:  # something on its way along a fibre
     Time at
     double value
@@ -71,6 +76,8 @@ cdef struct Net:
     Synapses* bundle
     PlasticEdge* edge
     int64_t edges
+    double* level  # what each modulator showed at its latest change
+    Level* level_of
     const int64_t* heard_by  # edges that learn from spikes of layer n: from heard_by[n] on
     const int64_t* hearer
     const int64_t* layer_first
@@ -102,6 +109,8 @@ cdef class ExactEngine:
     cdef const int64_t[::1] fibres_of
     cdef const Fibre[::1] fibres
     cdef list kept  # the arrays of the bundles and edges
+    cdef double[::1] levels
+    cdef Level[::1] levels_of
     cdef const int64_t[::1] heard_by
     cdef const int64_t[::1] hearers
     cdef const int64_t[::1] layer_first

@@ -18,6 +18,7 @@ EVENT: np.dtype[Any]
 DUE: np.dtype[Any]
 EMITTED: np.dtype[Any]
 PENDING: np.dtype[Any]
+LEVEL: np.dtype[Any]
 #: A tick of what learns, in seconds: docs/decisions/0013-ticks-of-learning.md.
 TICK_S: float
 
@@ -34,6 +35,7 @@ TO_INPUT: int
 TO_VOLTAGE: int
 TO_FIRST: int
 TO_SECOND: int
+TO_LEVEL: int
 DIRAC: int
 CURRENT: int
 
@@ -45,7 +47,8 @@ class Bundle(NamedTuple):
 
     `target` is int32, shape (synapses,); `weight` float64 or float32, of that shape or (1,) where
     all are alike; `receptor` says what they act on: TO_INPUT (the current of dv/dt, where a spike
-    is a Dirac), TO_VOLTAGE (a jump), TO_FIRST or TO_SECOND (a jump of that synaptic current).
+    is a Dirac), TO_VOLTAGE (a jump), TO_FIRST or TO_SECOND (a jump of that synaptic current), or
+    TO_LEVEL: then it is one synapse, float64, onto the level of modulator `first`.
     """
 
     target: npt.NDArray[np.int32]
@@ -84,6 +87,9 @@ class ExactEngine:
         layer_first: first unit of each layer, int64, shape (layers,).
         spike_area: charge of the Dirac that a neuron's spike delivers.
         edges: the bundles about which something changes; numbered from 0 on.
+        levels: what each modulator shows at first, float64, shape (modulators,); kept where it
+            lies, for the `modulator` of an Edge.
+        levels_of: how it decays, dtype LEVEL, of that shape.
 
     Raises:
         ValueError: arrays that lead outside one another.
@@ -102,6 +108,8 @@ class ExactEngine:
         layer_first: npt.NDArray[np.int64],
         spike_area: float,
         edges: Sequence[Plastic] = (),
+        levels: npt.NDArray[np.float64] | None = None,
+        levels_of: _Array | None = None,
     ) -> None: ...
     @property
     def now(self) -> _Time:

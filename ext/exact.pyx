@@ -29,6 +29,8 @@ from reflexarc.ext.exactedge cimport (
     note_fired,
     note_pending,
     push_pending,
+    reach,
+    show,
     ticks,
 )
 from reflexarc.ext.instant cimport NS, Time, earlier, later, same, seconds_between
@@ -103,6 +105,7 @@ FIBRE = np.dtype(
 EVENT = np.dtype([("at", TIME), ("value", "f8"), ("fibre", "i4"), ("kind", "i4")])
 DUE = np.dtype([("at", TIME), ("unit", "i8")])
 PENDING = np.dtype([("at", "i8"), ("target", "i8")])
+LEVEL = np.dtype([("rate", "f8"), ("at", "i8")])
 TICK_S = 1e-9 / TICKS
 EMITTED = np.dtype([("at", TIME), ("area", "f8"), ("unit", "i8")])
 
@@ -118,6 +121,7 @@ cdef enum:  # what a synapse acts on
     _TO_VOLTAGE = 1
     _TO_FIRST = 2
     _TO_SECOND = 3
+    _TO_LEVEL = 4
 
 LEAKY = LEAKY_KIND
 CURRENT_BASED = CURRENT_BASED_KIND
@@ -134,6 +138,7 @@ TO_INPUT = _TO_INPUT
 TO_VOLTAGE = _TO_VOLTAGE
 TO_FIRST = _TO_FIRST
 TO_SECOND = _TO_SECOND
+TO_LEVEL = _TO_LEVEL
 
 #: A neuron that would fire again sooner than this is taken to fire without end.
 cdef double _SHORTEST_INTERVAL_S = 1e-12
@@ -366,11 +371,24 @@ cdef inline void receive(
         u.current2 += weight
 
 
+cdef void change_level(Net* net, int64_t k, int64_t now, double amount) noexcept nogil:
+    """Add to what modulator k shows, and tell the edges that learn from it."""
+    cdef Level* of = &net.level_of[k]
+    cdef int64_t n
+    net.level[k] = net.level[k] * exp(-of.rate * <double>(now - of.at)) + amount
+    of.at = now
+    for n in range(net.edges):
+        show(&net.edge[n], &net.level[k], now)
+
+
 cdef void deliver(Net* net, int64_t fibre, Time at, int32_t kind, double value) noexcept nogil:
     cdef const Fibre* f = &net.fibre[fibre]
     cdef const Synapses* b = &net.bundle[f.bundle]
     cdef int64_t s, unit
     cdef double weight, share = 1.0
+    if b.receptor == _TO_LEVEL:
+        change_level(net, b.first, ticks(at), b.weight64[0] * value)
+        return
     if b.edge != NULL:
         share = before_arrival(b.edge, f.row, ticks(at))
     for s in range(f.begin, f.end):
@@ -573,7 +591,7 @@ cdef class ExactEngine:
 
     def __init__(
         self, *, models, model_of, v, random, fibres_of, fibres, bundles, layer_first,
-        double spike_area, edges=()
+        double spike_area, edges=(), levels=None, levels_of=None
     ):
         units = np.zeros(len(model_of), UNIT)
         units["v"], units["random"] = v, random
@@ -586,6 +604,8 @@ cdef class ExactEngine:
         self.touched_count = np.zeros(len(layer_first), np.int64)
         self.due = np.zeros(len(units), DUE)
         self.slot = np.full(len(units), -1, np.int32)
+        self.levels = np.zeros(0) if levels is None else levels
+        self.levels_of = np.zeros(0, LEVEL) if levels_of is None else levels_of
         self._check_units(models, model_of, layer_first)
         self._check_fibres(models["kind"][model_of], fibres_of, fibres, bundles)
         self._keep(bundles)
@@ -621,9 +641,10 @@ cdef class ExactEngine:
         for target, weight, first, receptor in bundles:
             if len(weight) not in (1, len(target)):
                 raise ValueError("target and weight must be of equal length")
-            if len(target) and not 0 <= first + target.min() <= first + target.max() < len(kind):
+            units = len(kind) if receptor != TO_LEVEL else len(self.levels)
+            if len(target) and not 0 <= first + target.min() <= first + target.max() < units:
                 raise ValueError("target names a unit that is not there")
-            if not TO_INPUT <= receptor <= TO_SECOND:
+            if not TO_INPUT <= receptor <= TO_LEVEL:
                 raise ValueError(f"there is no receptor {receptor}")
 
     cdef object _keep(self, bundles):
@@ -688,6 +709,8 @@ cdef class ExactEngine:
         net.touched_count = &self.touched_count[0]
         net.due = &self.due[0]
         net.slot = &self.slot[0]
+        if self.levels.shape[0]:
+            net.level, net.level_of = &self.levels[0], &self.levels_of[0]
 
     cdef object _complete_models(self):
         cdef Model* m
@@ -819,6 +842,7 @@ cdef class ExactEngine:
     def set_learning(self, int64_t k, bint on):
         cdef PlasticEdge* e = self._edge(k)
         note_pending(e, ticks(self.net.now))
+        reach(&e.learner, ticks(self.net.now))
         if on:
             begin(&e.learner, ticks(self.net.now))
         else:
@@ -828,6 +852,7 @@ cdef class ExactEngine:
         cdef PlasticEdge* e = self._edge(k)
         cdef int64_t now = ticks(self.net.now)
         note_pending(e, now)
+        reach(&e.learner, now)
         if e.learner.active:
             with nogil:
                 settle_all(&e.learner)
@@ -868,6 +893,8 @@ cdef class ExactEngine:
             "events": in_order(events, "fibre", "kind", "value"),
             "due": in_order(np.array(self.due[: self.net.due_count]), "unit"),
             "now": now,
+            "levels": np.array(self.levels),
+            "levels_at": np.array(np.asarray(self.levels_of)["at"]),
             "work": np.array(list(self.counters().values()), np.int64),
         }
 
@@ -877,10 +904,13 @@ cdef class ExactEngine:
         cdef int64_t place
         events = state["events"]
         self._check_state(state["units"], events, state["due"], state["now"], state["work"])
+        self._check_levels(state["levels"], state["levels_at"], tick_of(state["now"]))
         units, due = np.ascontiguousarray(state["units"]), np.ascontiguousarray(state["due"])
         if not reserve_events(&self.net.events, events.size):
             raise MemoryError("no memory to restore the state")
         self.units[:] = units
+        np.asarray(self.levels)[:] = state["levels"]
+        np.asarray(self.levels_of)["at"] = state["levels_at"]
         self.slot[:] = -1
         self.net.due_count = due.shape[0]
         for place in range(due.shape[0]):
@@ -908,6 +938,12 @@ cdef class ExactEngine:
         awaiting = np.flatnonzero(units["awaited"])
         if not np.array_equal(np.sort(due["unit"]), awaiting):
             raise ValueError("the state is damaged: what is due does not match the units")
+
+    def _check_levels(self, levels, at, now):
+        if levels.shape != at.shape or levels.shape != (self.levels.shape[0],):
+            raise ValueError("the state is of another network")
+        if levels.size and not (np.isfinite(levels).all() and 0 <= at.min() <= at.max() <= now):
+            raise ValueError("the state is damaged: a modulator of no level, or after its time")
 
 
 def tick_of(now):

@@ -30,6 +30,8 @@ cdef inline int64_t ticks(Time at) noexcept nogil:
     return at.ns * TICKS + <int64_t>(at.frac * TICKS + 0.5)
 
 
+cdef void reach(Learner *l, int64_t now) noexcept nogil
+cdef void show(PlasticEdge *e, const double *level, int64_t now) noexcept nogil
 cdef void note_pending(PlasticEdge *e, int64_t now) noexcept nogil
 cdef void note_fired(PlasticEdge *e, int64_t target, int64_t now) noexcept nogil
 cdef double before_arrival(PlasticEdge *e, int64_t source, int64_t now) noexcept nogil

@@ -19,6 +19,27 @@ from reflexarc.ext.learner cimport (
 from reflexarc.ext.transmitter cimport release
 
 
+cdef void reach(Learner *l, int64_t now) noexcept nogil:
+    """Come to `now`, where spikes before it have been taken in.
+
+    Sources that have been silent for a window are dealt with on the way, each when it is due: later
+    neither the spikes nor the kernel's past need be remembered.
+    """
+    while l.due_count > 0 and l.due[l.due_first].fired <= now - l.window:
+        look_after(l, l.due[l.due_first].fired + l.window)
+    if l.kernel.reached != NULL:
+        l.kernel.reached(l, now)
+
+
+cdef void show(PlasticEdge *e, const double *level, int64_t now) noexcept nogil:
+    """A level has changed: tell the kernel if it is that of its modulator."""
+    if e.learner.modulator == level and e.learner.kernel != NULL:
+        note_pending(e, now)
+        reach(&e.learner, now)
+        if e.learner.kernel.shown != NULL:
+            e.learner.kernel.shown(&e.learner, now)
+
+
 cdef void note_pending(PlasticEdge *e, int64_t now) noexcept nogil:
     """Take in what the targets have done before `now`."""
     cdef Pending spike
@@ -26,12 +47,14 @@ cdef void note_pending(PlasticEdge *e, int64_t now) noexcept nogil:
         spike = e.pending[e.first]
         e.first = (e.first + 1) & (e.room - 1)
         e.count -= 1
-        look_after(&e.learner, spike.at)
+        reach(&e.learner, spike.at)
         note_target(&e.learner, spike.target, spike.at)
 
 
 cdef void look_after(Learner *l, int64_t now) noexcept nogil:
-    """Deal with the sources that have been silent for a window, before spikes are forgotten."""
+    """Deal with the sources that have been silent for a window now."""
+    if l.kernel.reached != NULL:
+        l.kernel.reached(l, now)
     if l.active:
         settle_due(l, l.rows, l.rows + 1, now)
     note_settled(l, now)
@@ -49,7 +72,7 @@ cdef double before_arrival(PlasticEdge *e, int64_t source, int64_t now) noexcept
     cdef Learner *l = &e.learner
     if l.kernel != NULL:
         note_pending(e, now)
-        look_after(l, now)
+        reach(l, now)
         if l.active and l.kernel.settle != NULL and has_past(l, source, now):
             l.kernel.settle(l, row_of(l, source))
             if l.kernel.finish != NULL:

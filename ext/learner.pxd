@@ -42,6 +42,8 @@ cdef extern from "rule.h":
         double (*mark)(const Learner *, int64_t) noexcept nogil
         double (*event)(Learner *, int64_t, int64_t) noexcept nogil
         void (*step)(Learner *, int64_t) noexcept nogil
+        void (*shown)(Learner *, int64_t) noexcept nogil
+        void (*reached)(Learner *, int64_t) noexcept nogil
     ctypedef struct Layer:
         const double *peak
         const double *raised

@@ -210,7 +210,8 @@ def is_finished(capsule):
 
 def is_stepped(capsule):
     """Whether a rule is defined by clock steps: it has no exact mode."""
-    return kernel_of(capsule).step != NULL or kernel_of(capsule).event != NULL
+    kernel = kernel_of(capsule)
+    return kernel.event != NULL or (kernel.step != NULL and kernel.shown == NULL)
 
 
 cdef void set_up(Learner *l, object edge):

@@ -9,6 +9,7 @@ def pool(
     width: int,
     height: int,
     cell_px: int,
+    split: bool,
     shift_ns: int,
     from_ns: int,
     last_ns: int,

@@ -10,15 +10,17 @@ from reflexarc.ext.spikes cimport Spike
 
 cdef Py_ssize_t pool_events(
     const Event* events, Py_ssize_t n_events, Spike* spikes,
-    int width, int height, int cell_px, int64_t shift_ns, int64_t from_ns, int64_t last_ns
+    int width, int height, int cell_px, bint split,
+    int64_t shift_ns, int64_t from_ns, int64_t last_ns
 ) noexcept nogil:
     """Write one spike for each event inside the image; how many.
 
-    Line = cell, row by row, plus the number of cells for ON events. The time of a spike is that
+    Line = cell, row by row, plus the number of cells for ON events if `split`. The time of a spike is that
     of its event plus `shift_ns`, kept within [from_ns, last_ns].
     """
     cdef int columns = (width + cell_px - 1) // cell_px
     cdef int rows = (height + cell_px - 1) // cell_px
+    cdef int from_on = columns * rows if split else 0
     cdef Py_ssize_t k, n = 0
     cdef uint32_t cell
     cdef int64_t t_ns
@@ -28,13 +30,13 @@ cdef Py_ssize_t pool_events(
         cell = (events[k].y // cell_px) * columns + events[k].x // cell_px
         t_ns = <int64_t>events[k].t_us * 1000 + shift_ns
         spikes[n].t_ns = min(max(t_ns, from_ns), last_ns)
-        spikes[n].i = cell + columns * rows * (events[k].on != 0)
+        spikes[n].i = cell + from_on * (events[k].on != 0)
         n += 1
     return n
 
 
 def pool(
-    events, spike_dtype, int width, int height, int cell_px,
+    events, spike_dtype, int width, int height, int cell_px, bint split,
     int64_t shift_ns, int64_t from_ns, int64_t last_ns,
 ):
     """The spikes of `events`, in the same order; events outside the image are left out.
@@ -43,6 +45,7 @@ def pool(
         events: EVENT records, contiguous, in order of time.
         spike_dtype: the SPIKE dtype.
         width, height, cell_px: the image and the side of a cell, in pixels.
+        split: whether ON events have lines of their own.
         shift_ns, from_ns, last_ns: see `pool_events`.
 
     Raises:
@@ -61,6 +64,6 @@ def pool(
     with nogil:
         n = pool_events(
             <const Event*>&raw[0], n_events, <Spike*>&out[0],
-            width, height, cell_px, shift_ns, from_ns, last_ns,
+            width, height, cell_px, split, shift_ns, from_ns, last_ns,
         )
     return spikes[:n]

@@ -284,7 +284,9 @@ INLINE void sample_luminance(const Raster *r, int32_t id, int32_t x, int32_t y, 
     if (f->texture < 0)
         return;
     const Texture *t = &r->textures[f->texture];
-    Level l = level_for(t, 0.25f * texels_across(f, t, along, across));
+    /* A sample is a quarter of a pixel wide. The copy whose texels are nearest to that, by their
+     * ratio: the next coarser one blurs what the mean of 16 blurs already. */
+    Level l = level_for(t, 0.25f / 1.41421356f * texels_across(f, t, along, across));
     for (int s = 0; s < SAMPLES; s++)
         at[s] *= textured(f, &l, along + sample_x(s) * (1.0f / SUB), across + sample_y(s) * (1.0f / SUB));
 }

@@ -16,8 +16,10 @@
 /* Decays: 0 tau_plus, 1 tau_minus, 2 the eligibility's, 3 tau_plus as seen by an eligibility, which
  * decays too. A_PLUS and A_MINUS come first. */
 enum { BASELINE = 2, EPOCH_BITS, EPOCH_KEPT };
-/* Shared: the integral at a tick, and the level from that tick on; totals of epochs. */
-enum { REWARD_AT, REWARD_SUM, REWARD_LEVEL, REWARD_TOTALS };
+/* Shared: up to when the integral is known, and what it is; since when the level is shown, and what
+ * it was then; totals. A tick stands as its epoch and how far it lies into that: a double would hold
+ * those of the exact engine for some hours only. */
+enum { KNOWN, KNOWN_INTO, REWARD_SUM, SHOWN, SHOWN_INTO, REWARD_LEVEL, REWARD_TOTALS };
 #define REWARD_EPOCHS 32
 
 INLINE int64_t epoch_of(const Learner *l, int64_t at)
@@ -28,6 +30,23 @@ INLINE int64_t epoch_of(const Learner *l, int64_t at)
 INLINE int64_t epoch_start(const Learner *l, int64_t epoch)
 {
     return epoch << (int64_t)l->parameter[EPOCH_BITS];
+}
+
+INLINE int64_t tick_at(const Learner *l, int which)
+{
+    return epoch_start(l, (int64_t)l->shared[which]) + (int64_t)l->shared[which + 1];
+}
+
+INLINE void set_tick(Learner *l, int which, int64_t at)
+{
+    l->shared[which] = (double)epoch_of(l, at);
+    l->shared[which + 1] = (double)(at - epoch_start(l, epoch_of(l, at)));
+}
+
+INLINE void reward_known(Learner *l, int64_t at, double sum)
+{
+    set_tick(l, KNOWN, at);
+    l->shared[REWARD_SUM] = sum;
 }
 
 INLINE double *epoch_total(const Learner *l, int64_t epoch)
@@ -41,37 +60,51 @@ INLINE double held(const Learner *l, double rate, double ticks)
     return rate > 0.0 ? l->tick_s * -expm1(-rate * ticks) / rate : l->tick_s * ticks;
 }
 
-/* At a tick not before the latest change of the level, in its epoch. */
+/* At a tick not before that one, in its epoch or at the end of it. */
 INLINE double reward_ahead(const Learner *l, int64_t now)
 {
-    const double at = l->shared[REWARD_AT], rate = l->decay[2].rate;
-    const double from = at - (double)epoch_start(l, epoch_of(l, (int64_t)at));
-    const double ticks = (double)now - at;
-    const double taught = l->shared[REWARD_LEVEL] * held(l, rate + l->modulator_rate, ticks)
+    const double rate = l->decay[2].rate, fading = l->modulator_rate;
+    const int64_t at = tick_at(l, KNOWN);
+    const double ticks = (double)(now - at), age = (double)(at - tick_at(l, SHOWN));
+    const double level = l->shared[REWARD_LEVEL] * exp(-fading * age);
+    const double taught = level * held(l, rate + fading, ticks)
         - l->parameter[BASELINE] * held(l, rate, ticks);
-    return l->shared[REWARD_SUM] + exp(-rate * from) * taught;
+    return l->shared[REWARD_SUM] + exp(-rate * l->shared[KNOWN_INTO]) * taught;
 }
 
 static double reward_mark(const Learner *l, int64_t now)
 {
-    const int64_t at = (int64_t)l->shared[REWARD_AT];
-    if (epoch_of(l, now) < epoch_of(l, at))
+    if (epoch_of(l, now) < (int64_t)l->shared[KNOWN])
         return *epoch_total(l, epoch_of(l, now));
-    return now <= at ? l->shared[REWARD_SUM] : reward_ahead(l, now);
+    return now <= tick_at(l, KNOWN) ? l->shared[REWARD_SUM] : reward_ahead(l, now);
+}
+
+/* The epochs before that of `now` are over; of a long time, those whose totals are kept. */
+static void reward_reached(Learner *l, int64_t now)
+{
+    const int64_t last = epoch_of(l, now), kept = last - REWARD_EPOCHS;
+    if ((int64_t)l->shared[KNOWN] < kept)
+        reward_known(l, epoch_start(l, kept), 0.0);
+    for (int64_t e = (int64_t)l->shared[KNOWN]; e < last; e++) {
+        *epoch_total(l, e) = reward_ahead(l, epoch_start(l, e + 1));
+        reward_known(l, epoch_start(l, e + 1), 0.0);
+    }
+}
+
+static void reward_shown(Learner *l, int64_t now)
+{
+    const double level = l->modulator[0];
+    reward_reached(l, now);
+    reward_known(l, now, reward_mark(l, now));
+    l->shared[REWARD_LEVEL] = isfinite(level) ? level : l->parameter[BASELINE];
+    set_tick(l, SHOWN, now);
 }
 
 /* The level from this tick on is known; what follows begins with the next. */
 static void reward_step(Learner *l, int64_t now)
 {
-    const double level = l->modulator[0];
-    l->shared[REWARD_SUM] = reward_mark(l, now);
-    l->shared[REWARD_AT] = (double)now;
-    l->shared[REWARD_LEVEL] = isfinite(level) ? level : l->parameter[BASELINE];
-    if (epoch_of(l, now + 1) == epoch_of(l, now))
-        return;
-    *epoch_total(l, epoch_of(l, now)) = reward_ahead(l, now + 1);
-    l->shared[REWARD_SUM] = 0.0;
-    l->shared[REWARD_AT] = (double)(now + 1);
+    reward_shown(l, now);
+    reward_reached(l, now + 1);
 }
 
 /* Second: what scales a difference of marks, 0 if the past is forgotten; third: what is left of an
@@ -83,7 +116,7 @@ INLINE void reward_begin(const Learner *l, Source *pre)
     pre->mark = l->of_source[l->sources + pre->source];
     pre->third = decayed(&l->decay[2], pre->now - pre->fired);
     pre->second = pre->third > 0.0 ? exp(l->decay[2].rate * (double)into) : 0.0;
-    pre->fourth = pre->third > 0.0 && epoch < epoch_of(l, (int64_t)l->shared[REWARD_AT]);
+    pre->fourth = pre->third > 0.0 && epoch < (int64_t)l->shared[KNOWN];
 }
 
 /* Between marks of two epochs: to the end of the one, through those between, into the other. */
@@ -160,6 +193,8 @@ static const Kernel reward_stdp = {
     .spiked = reward_spiked,
     .mark = reward_mark,
     .step = reward_step,
+    .shown = reward_shown,
+    .reached = reward_reached,
 };
 
 #endif

@@ -115,10 +115,16 @@ typedef struct {
     double (*mark)(const Learner *, int64_t now);
     /* For a rule that is not told of its targets' spikes (`spiked` is, and its mark unused) but of
      * events of their own: what a target does in a step of the clocked engine, as its mark, or 0.
-     * A rule with it, or with `step`, has no exact mode. */
+     * A rule with it, or with `step` and no `shown`, has no exact mode. */
     double (*event)(Learner *, int64_t target, int64_t now);
     /* Once a step of the clocked engine, after its spikes. */
     void (*step)(Learner *, int64_t now);
+    /* For the exact engine: modulator[0] is the level from `now` on, decaying by modulator_rate.
+     * Spikes before `now` have had their marks. */
+    void (*shown)(Learner *, int64_t now);
+    /* Likewise: time has come to `now`, and what is asked of the kernel next is about it. It is
+     * called as often as someone looks, so it changes no future bit. */
+    void (*reached)(Learner *, int64_t now);
 } Kernel;
 
 /* Edges that learn by one rule. Arrays by source, target and synapse have one row a number:

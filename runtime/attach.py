@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from reflexarc.runtime.batch import Array, Batch, Schema
+import numpy as np
+
+from reflexarc.runtime.batch import EVENT, Array, Batch, Schema
 from reflexarc.runtime.bus import Control, Pair, attach_endpoint, socket_path
 from reflexarc.runtime.clock import WallClock, monotonic_ns, pause
 from reflexarc.runtime.errors import ConfigError, LinkError
@@ -72,9 +74,7 @@ class Feeder:
         self.events = 0
         self._stream, self._timeout_s = stream, timeout_s
         self._epoch, self._seq = monotonic_ns(), 0
-        endpoint = attach_endpoint(loop, stream)
-        _await_loop(loop, endpoint, patience_s)
-        self._pair = Pair(endpoint, bind=False)
+        self._pair = Pair(await_loop(loop, stream, patience_s), bind=False)
         hello = Control(
             op="hello",
             streams={stream: Schema.EVENTS.name},
@@ -86,29 +86,47 @@ class Feeder:
             self._pair.close()
             raise
 
-    def send(self, events: Array) -> None:
+    def send(self, events: Array, *, dropped: int = 0) -> None:
         """Send `events`, shape (n,), dtype EVENT, as fast as the loop gives credit.
 
         Times are microseconds since the stream's begin and never decrease, also from call to
-        call. Raises LinkError: the loop is gone, or gave no credit in time.
+        call. `dropped` events were lost before these, on their way here. Raises LinkError: the
+        loop is gone, or gave no credit in time.
         """
         while len(events):
-            self._take_credit()
+            if not self._credit:
+                self._take_credit()
             part = events[: min(self._credit, max_count(Schema.EVENTS))]
             events = events[len(part) :]
-            batch = Batch(
-                stream=self._stream,
-                schema=Schema.EVENTS,
-                values=part,
-                t_first_ns=int(part["t"][0]) * 1000,
-                t_last_ns=int(part["t"][-1]) * 1000,
-                seq=self._seq,
-                epoch=self._epoch,
-            )
-            self._pair.send(batch, self._timeout_s)
-            self._seq += 1
-            self._credit -= len(part)
-            self.events += len(part)
+            self._send(part, int(part["t"][0]), int(part["t"][-1]), dropped)
+            dropped = 0
+        # Only now: what has been sent is on its way meanwhile.
+        if self._credit:
+            self._take_credit()
+
+    def send_silence(self, t_us: int, *, dropped: int = 0) -> None:
+        """Say that the stream has come to `t_us`, not before the last event, without any more.
+
+        A loop in lockstep waits for it. Raises LinkError: the loop is gone.
+        """
+        self._take_credit()
+        self._send(np.zeros(0, EVENT), t_us, t_us, dropped)
+
+    def _send(self, part: Array, t_first_us: int, t_last_us: int, dropped: int) -> None:
+        batch = Batch(
+            stream=self._stream,
+            schema=Schema.EVENTS,
+            values=part,
+            t_first_ns=t_first_us * 1000,
+            t_last_ns=t_last_us * 1000,
+            seq=self._seq,
+            epoch=self._epoch,
+            dropped=dropped,
+        )
+        self._pair.send(batch, self._timeout_s)
+        self._seq += 1
+        self._credit -= len(part)
+        self.events += len(part)
 
     def finish(self) -> int:
         """End the stream; how many of its events the loop lost. Raises LinkError."""
@@ -145,13 +163,16 @@ class Feeder:
         self.close()
 
 
-def _await_loop(loop: str, endpoint: str, patience_s: float) -> None:
+def await_loop(loop: str, stream: str, patience_s: float) -> str:
+    """The endpoint of `loop` for `stream`, once it is there. Raises LinkError, ConfigError."""
+    endpoint = attach_endpoint(loop, stream)
     socket = socket_path(endpoint)
     deadline_ns = monotonic_ns() + round(patience_s * 1e9)
     while socket is not None and not socket.exists():
         if monotonic_ns() >= deadline_ns:
             raise _no_loop(loop, socket)
         pause(LOOK_EVERY_S)
+    return endpoint
 
 
 def _no_loop(loop: str, socket: Path) -> LinkError:
@@ -173,6 +194,7 @@ def attach_recording(
     speed: float | None = 1.0,
     repeat: bool = False,
     size: tuple[int, int] | None = None,
+    topic: str | None = None,
     timeout_s: float = 10.0,
     patience_s: float = 0.0,
 ) -> Fed:
@@ -181,11 +203,14 @@ def attach_recording(
     It is a file of camera events, or an `.mcap` that a run left with a stream of that name.
     It is paced by its own timestamps, divided by `speed`; with None it goes as fast as the loop
     takes it. With `repeat` it starts again for ever; Ctrl-C ends it cleanly. `size` is (width,
-    height) for files that do not say. Raises ConfigError (file, speed, the loop refuses) and
-    LinkError (no such loop within `patience_s`, it went away, or took nothing for `timeout_s`).
+    height) for files that do not say, `topic` for bags with several. Raises ConfigError (file,
+    speed, the loop refuses) and LinkError (no such loop within `patience_s`, it went away, or took
+    nothing for `timeout_s`).
     """
-    mcap = Path(path).suffix.lower() == ".mcap"
-    reader = RecordedEvents(path, stream, size=size) if mcap else RecordingReader(path, size=size)
+    if Path(path).suffix.lower() == ".mcap":
+        reader: RecordingReader = RecordedEvents(path, stream, size=size)
+    else:
+        reader = RecordingReader(path, size=size, topic=topic)
     chunks = play(reader, repeat=repeat)
     if speed is not None:
         sensor = RecordingSensor(reader, stream=stream, speed=speed, repeat=repeat)

@@ -17,7 +17,8 @@ Limits, the same on every socket: `HIGH_WATER` messages wait in a queue before a
 to wait (a publisher's is lost, which the receiver sees as a gap in `seq`); a closed pair has
 `LINGER_MS` to hand over its last message, a publisher none.
 
-Endpoints are `ipc://PATH` or, on the loopback interface only, `tcp://127.0.0.1:PORT`.
+Endpoints are `ipc://PATH`, `tcp://127.0.0.1:PORT`, or with keys (`reflexarc.runtime.keys`) any
+`tcp://HOST:PORT`: CURVE encrypts, and `reflexarc.runtime.door` lets only known keys in.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ import fcntl
 import os
 import re
 import stat
-import struct
 import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
@@ -43,7 +43,9 @@ from pydantic import Field, ValidationError
 from reflexarc.runtime.batch import Batch, Schema
 from reflexarc.runtime.clock import monotonic_ns
 from reflexarc.runtime.config import Strict
-from reflexarc.runtime.errors import ConfigError, LinkError, WireError
+from reflexarc.runtime.door import EVENT, EVENTS, Strangers, door
+from reflexarc.runtime.errors import ConfigError, InUseError, LinkError, WireError
+from reflexarc.runtime.keys import LOCAL, Curve
 from reflexarc.runtime.wire import MAX_FRAME_BYTES, check_stream, decode, encode
 
 #: Version of the conversation over the bus (the frames have one of their own).
@@ -57,10 +59,10 @@ LINGER_MS = 200
 #: Linux's limit of a socket's path, in bytes.
 MAX_PATH = 107
 
-#: What a monitor socket reports: number of the event, file descriptor.
-_EVENT = struct.Struct("=Hi")
+#: How long a connection may take to show its key.
+HANDSHAKE_MS = 1000
 _NAME = re.compile(r"[a-z0-9_-]{1,32}")
-_LOOPBACK = re.compile(r"tcp://(127\.0\.0\.1|localhost|\[::1\]):(\d{1,5}|\*)")
+_TCP = re.compile(r"tcp://([A-Za-z0-9.*_-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5}|\*)")
 
 
 def runtime_dir(name: str) -> Path:
@@ -71,11 +73,7 @@ def runtime_dir(name: str) -> Path:
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(f"name {name!r}: use 1 to 32 of a-z 0-9 _ -")
-    session = os.environ.get("XDG_RUNTIME_DIR")
-    if session and Path(session).is_dir():
-        base = Path(session) / "reflexarc"
-    else:
-        base = Path(tempfile.gettempdir()) / f"reflexarc-{os.geteuid()}"
+    base = runtime_base()
     for directory in (base, base / name):
         try:
             directory.mkdir(mode=0o700, exist_ok=True)
@@ -83,6 +81,14 @@ def runtime_dir(name: str) -> Path:
             raise ConfigError(f"{directory}: cannot be made: {error.strerror}") from None
         check_private(directory)
     return base / name
+
+
+def runtime_base() -> Path:
+    """Where the private directories of all loops lie."""
+    session = os.environ.get("XDG_RUNTIME_DIR")
+    if session and Path(session).is_dir():
+        return Path(session) / "reflexarc"
+    return Path(tempfile.gettempdir()) / f"reflexarc-{os.geteuid()}"
 
 
 def attach_endpoint(loop: str, stream: str) -> str:
@@ -108,19 +114,19 @@ def check_private(directory: Path) -> None:
         )
 
 
-def check_endpoint(endpoint: str) -> None:
-    """Raise ConfigError unless `endpoint` is one that this bus may use."""
+def check_endpoint(endpoint: str, curve: Curve | None = None) -> None:
+    """Raise ConfigError unless `endpoint` is one that this bus may use with these keys."""
     path = socket_path(endpoint)
     if path is not None:
         if len(os.fsencode(path)) > MAX_PATH:
             raise ConfigError(f"{endpoint}: a socket's path may have {MAX_PATH} bytes; shorten it")
         check_private(path.parent)
-    elif endpoint.startswith("tcp://") and not _LOOPBACK.fullmatch(endpoint):
+    elif not _TCP.fullmatch(endpoint):
+        raise ConfigError(f"{endpoint}: not an endpoint; use ipc://PATH or tcp://HOST:PORT")
+    elif not LOCAL.fullmatch(endpoint) and (curve is None or not curve.allowed):
         raise ConfigError(
-            f"{endpoint}: tcp is allowed on 127.0.0.1 only; CURVE comes with the daemon"
+            f"{endpoint}: other machines could reach it; give secret and allow ('reflexarc keys')"
         )
-    elif not endpoint.startswith("tcp://"):
-        raise ConfigError(f"{endpoint}: not an endpoint; use ipc://PATH or tcp://127.0.0.1:PORT")
 
 
 def socket_path(endpoint: str) -> Path | None:
@@ -154,7 +160,7 @@ class Claim:
         except BlockingIOError:
             owner = os.read(self._fd, 20).decode("ascii", errors="replace") or "another"
             self._release()
-            raise ConfigError(
+            raise InUseError(
                 f"{endpoint}: in use by process {owner}; stop it or choose another name"
             ) from None
         return os.fstat(self._fd).st_nlink > 0
@@ -220,12 +226,23 @@ class Control(Strict):
         return ""
 
 
-def _socket(kind: int, linger_ms: int) -> zmq.Socket[bytes]:
+def _socket(
+    kind: int, linger_ms: int, curve: Curve | None = None, *, bind: bool = False
+) -> zmq.Socket[bytes]:
     made: zmq.Socket[bytes] = zmq.Context.instance().socket(kind)
     made.linger = linger_ms
     made.sndhwm = made.rcvhwm = HIGH_WATER
     made.maxmsgsize = MAX_FRAME_BYTES
     made.reconnect_ivl = 10
+    if curve is None:
+        return made
+    made.curve_publickey, made.curve_secretkey = curve.public, curve.secret
+    made.handshake_ivl = HANDSHAKE_MS
+    if bind:
+        made.curve_server = True
+        made.zap_domain = door().admit(curve.allowed)
+    else:
+        (made.curve_serverkey,) = curve.allowed
     return made
 
 
@@ -246,11 +263,14 @@ class Pair:
         malformed: frames that were refused since the start.
     """
 
-    def __init__(self, endpoint: str, *, bind: bool) -> None:
-        """Raises ConfigError for an endpoint that is wrong or in use."""
-        check_endpoint(endpoint)
+    def __init__(self, endpoint: str, *, bind: bool, curve: Curve | None = None) -> None:
+        """Raises ConfigError for an endpoint that is wrong, in use, or open to strangers."""
+        check_endpoint(endpoint, curve)
+        check_allowed(endpoint, curve, bind)
         self.malformed = 0
         self.endpoint = endpoint
+        self._curve = curve
+        self._strangers = Strangers(endpoint) if bind and curve else None
         self._bind = bind
         self._claim = Claim(endpoint) if bind else None
         self._open()
@@ -258,9 +278,9 @@ class Pair:
     def _open(self) -> None:
         self._peers: list[int] = []  # descriptors of who connected, in order; the first is heard
         self._peer_gone = False
-        self._socket = _socket(zmq.PAIR, LINGER_MS)
+        self._socket = _socket(zmq.PAIR, LINGER_MS, self._curve, bind=self._bind)
         self._monitor = self._socket.get_monitor_socket(
-            zmq.EVENT_ACCEPTED | zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED
+            EVENTS | zmq.EVENT_CONNECTED | zmq.EVENT_CLOSED
         )
         try:
             if self._bind:
@@ -295,7 +315,7 @@ class Pair:
         while True:
             self._socket.rcvtimeo = _slice_ms(deadline_ns)
             try:
-                batch = decode(self._socket.recv())
+                batch = decode(self._receive())
                 return Control.parse(batch) if batch.schema is Schema.CONTROL else batch
             except zmq.Again:
                 self.check_peer()
@@ -304,16 +324,26 @@ class Pair:
             if monotonic_ns() >= deadline_ns:
                 return None
 
+    def _receive(self) -> bytes:
+        """One frame. Who sent the first one is the peer, if keys decide who may come."""
+        if self._strangers is None or self._peers:
+            return self._socket.recv()
+        frame = self._socket.recv(copy=False)
+        self._peers.append(frame.get(zmq.SRCFD))
+        return frame.bytes
+
     def check_peer(self) -> None:
         """Raise LinkError if the peer's process has ended or let go of its socket."""
         while not self._peer_gone:
             try:
-                event, fd = _EVENT.unpack(self._monitor.recv_multipart(zmq.NOBLOCK)[0])
+                event, fd = EVENT.unpack(self._monitor.recv_multipart(zmq.NOBLOCK)[0])
             except zmq.Again:
                 return
-            if event in (zmq.EVENT_ACCEPTED, zmq.EVENT_CONNECTED):
+            if self._strangers is not None:
+                self._strangers.see(event)
+            elif event in (zmq.EVENT_ACCEPTED, zmq.EVENT_CONNECTED):
                 self._peers.append(fd)
-            elif event == zmq.EVENT_DISCONNECTED and fd in self._peers:
+            if event == zmq.EVENT_DISCONNECTED and fd in self._peers:
                 # Others, who were turned away because the pair is taken, also disconnect.
                 self._peer_gone = fd == self._peers[0]
                 self._peers.remove(fd)
@@ -336,7 +366,7 @@ class Pair:
         self._socket.unbind(self.endpoint)
         deadline_ns = monotonic_ns() + round(SLICE_S * 1e9)
         while monotonic_ns() < deadline_ns and self._monitor.poll(_slice_ms(deadline_ns)):
-            event, _ = _EVENT.unpack(self._monitor.recv_multipart()[0])
+            event, _ = EVENT.unpack(self._monitor.recv_multipart()[0])
             if event == zmq.EVENT_CLOSED:
                 return
 
@@ -390,6 +420,12 @@ class Pair:
         self.close()
 
 
+def check_allowed(endpoint: str, curve: Curve | None, bind: bool) -> None:
+    """Raise ConfigError where a side that connects does not name exactly one key."""
+    if curve is not None and not bind and len(curve.allowed) != 1:
+        raise ConfigError(f"{endpoint}: allow: name the one public key of the side that is reached")
+
+
 def _slice_ms(deadline_ns: int) -> int:
     left_ns = deadline_ns - monotonic_ns()
     return max(0, min(round(SLICE_S * 1e3), -(-left_ns // 1_000_000)))
@@ -404,13 +440,16 @@ class Publisher:
         endpoint: where subscribers find it (with the port that `tcp://127.0.0.1:*` was given).
     """
 
-    def __init__(self, endpoint: str) -> None:
-        """Raises ConfigError for an endpoint that is wrong or in use."""
-        check_endpoint(endpoint)
+    def __init__(self, endpoint: str, *, curve: Curve | None = None) -> None:
+        """Raises ConfigError for an endpoint that is wrong, in use, or open to strangers."""
+        check_endpoint(endpoint, curve)
         self._epoch = monotonic_ns()
         self._sent: Counter[str] = Counter()
         self._claim = Claim(endpoint)
-        self._socket = _socket(zmq.XPUB, 0)
+        self._socket = _socket(zmq.XPUB, 0, curve, bind=True)
+        if curve is not None:
+            door().watch(self._socket.get_monitor_socket(EVENTS), Strangers(endpoint))
+        self._socket.xpub_verbose = True  # or only the first of several subscribers is told of
         try:
             _bind(self._socket, endpoint)
         except ConfigError:
@@ -440,6 +479,7 @@ class Publisher:
     def close(self) -> None:
         """Let go of the endpoint. May be called twice."""
         if not self._socket.closed:
+            self._socket.disable_monitor()
             self._socket.close()
             self._claim.close()
 
@@ -502,21 +542,23 @@ class Subscriber:
     """Receives from a publisher in a thread of its own.
 
     Attributes:
+        received: batches that have come since the start.
         malformed: frames that were refused, or came twice, since the start.
         lost_frames: gaps in the numbers since the start. How many values a lost frame held is not
             known: each counts as one in `dropped` of the batch after it, which is the least.
         heard_ns: when the last frame came, on the monotonic clock.
     """
 
-    def __init__(self, endpoint: str, *, capacity: int = 1024) -> None:
+    def __init__(self, endpoint: str, *, capacity: int = 1024, curve: Curve | None = None) -> None:
         """Listen to `endpoint`, holding at most `capacity` batches. Raises ConfigError."""
-        check_endpoint(endpoint)
-        self.malformed = self.lost_frames = 0
+        check_endpoint(endpoint, curve)
+        check_allowed(endpoint, curve, bind=False)
+        self.received = self.malformed = self.lost_frames = 0
         self.heard_ns = monotonic_ns()
         self._inbox = Inbox(capacity)
         self._continuity = Continuity()
         self._stop = Event()
-        self._socket = _socket(zmq.SUB, 0)
+        self._socket = _socket(zmq.SUB, 0, curve)
         self._socket.rcvtimeo = round(SLICE_S * 1e3)
         self._socket.subscribe(b"")
         self._socket.connect(endpoint)
@@ -558,3 +600,4 @@ class Subscriber:
             self.lost_frames += missing
             batch = replace(batch, dropped=batch.dropped + missing)
         self._inbox.put(batch)
+        self.received += 1

@@ -1,7 +1,8 @@
 """The command line: `reflexarc VERB`. Every verb is a few lines over the module that does it.
 
 Exit codes: 0 done; 1 a replay differs, the other end of the bus went away, or the disk is full;
-2 configuration; 5 safety stop; 130 interrupted (Ctrl-C or SIGTERM).
+2 configuration; 3 the daemon runs already; 4 real time refused; 5 safety stop; 70 a bug in the
+daemon; 130 interrupted (Ctrl-C or SIGTERM).
 """
 
 from __future__ import annotations
@@ -13,13 +14,19 @@ import re
 import signal
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
+from reflexarc.runtime.daemoncli import daemon_app
 from reflexarc.runtime.errors import ReflexarcError
+
+if TYPE_CHECKING:
+    from reflexarc.sensors.camera import Camera, Listed
+    from reflexarc.sensors.fakecamera import FakeCameras
 
 app = typer.Typer(
     name="reflexarc",
@@ -33,12 +40,14 @@ attach_app = typer.Typer(
     help="Feed a live stream into a running loop.", invoke_without_command=True
 )
 app.add_typer(attach_app, name="attach")
+app.add_typer(daemon_app)
 
 ScenarioName = Annotated[str, typer.Argument(metavar="NAME", help="a shipped scenario, or a path")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY.PATH=VALUE", help="change one value of the scenario"),
 ]
+Topic = Annotated[str | None, typer.Option(help="of a bag of ROS with several of events")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on standard output")]
 
 
@@ -85,9 +94,18 @@ def run(
         Path | None, typer.Option(help="folder for the report (default: in runs/)")
     ] = None,
     headless: Annotated[bool, typer.Option("--headless", help="never open a window")] = False,
+    together: Annotated[
+        bool, typer.Option("--compare", help="network learning, frozen and baselines, many seeds")
+    ] = False,
+    seeds: Annotated[int, typer.Option(help="with --compare: how many, from --seed on")] = 10,
     as_json: Json = False,
 ) -> int:
     """Run a scenario: the network and its baselines, then a report."""
+    if together:
+        if record is not None or learning is not None:
+            raise typer.BadParameter("--compare records nothing and runs learning on and off")
+        flags = _flags(seconds=seconds, mode=mode)
+        return _compare(name, [*(settings or []), *flags], seed, seeds, out, as_json)
     from reflexarc.runtime.launch import default_out, launch, window_settings
     from reflexarc.runtime.progress import progress_on
     from reflexarc.runtime.scenario import Scenario
@@ -104,6 +122,70 @@ def run(
         for line in summary.lines():
             print(line)
     return summary.exit_code
+
+
+def _compare(
+    name: str, settings: list[str], seed: int | None, seeds: int, out: Path | None, as_json: bool
+) -> int:
+    from reflexarc.runtime.compare import compare, write_comparison
+    from reflexarc.runtime.launch import default_out
+    from reflexarc.runtime.scenario import Scenario
+
+    if seeds < 1:
+        raise typer.BadParameter(f"--seeds must be 1 or more, not {seeds}")
+    scenario = Scenario.load(name, settings)
+    first = scenario.spec.seed if seed is None else seed
+    heard = sys.stderr if as_json else sys.stdout
+    found = compare(
+        name,
+        settings,
+        range(first, first + seeds),
+        lambda line: print(line, file=heard, flush=True),
+    )
+    files = write_comparison(found, out or default_out(scenario.spec.name))
+    if as_json:
+        print(found.model_dump_json())
+    else:
+        for line in [*found.lines(), *(f"  {what:<12} {path}" for what, path in files.items())]:
+            print(line)
+    return 0
+
+
+@app.command()
+def tune(
+    name: ScenarioName,
+    baseline: Annotated[str, typer.Argument(metavar="BASELINE", help="which of its baselines")],
+    tries: Annotated[int, typer.Option(help="how many settings to try")] = 200,
+    seeds: Annotated[int, typer.Option(help="on how many worlds each is tried")] = 4,
+    settings: Settings = None,
+    out: Annotated[
+        Path | None, typer.Option(help="folder for the search (default: in runs/)")
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Tune a baseline again, and show the search, so that it is as strong as it can be."""
+    from reflexarc.runtime.launch import default_out
+    from reflexarc.runtime.tune import tune as search
+    from reflexarc.runtime.tune import write_tuning
+
+    if tries < 1 or seeds < 1:
+        raise typer.BadParameter("--tries and --seeds must be 1 or more")
+    heard = sys.stderr if as_json else sys.stdout
+    found = search(
+        name,
+        baseline,
+        settings or [],
+        tries,
+        seeds,
+        lambda line: print(line, file=heard, flush=True),
+    )
+    files = write_tuning(found, out or default_out(f"{found.scenario}-{baseline}"))
+    if as_json:
+        print(found.model_dump_json())
+    else:
+        for line in [*found.lines(), *(f"  {what:<12} {path}" for what, path in files.items())]:
+            print(line)
+    return 0
 
 
 @app.command()
@@ -166,12 +248,13 @@ def events(
         str | None, typer.Option(metavar="WxH", help="pixels of the sensor, if the file is silent")
     ] = None,
     stream: Annotated[str, typer.Option(help="the stream of an .mcap")] = "camera",
+    topic: Topic = None,
     as_json: Json = False,
 ) -> None:
     """Say what is in a recording of an event camera: kind, counts, times, rate."""
     from reflexarc.runtime.eventfile import read_event_file
 
-    found = read_event_file(file, size=_size(size), stream=stream)
+    found = read_event_file(file, size=_size(size), stream=stream, topic=topic)
     if picture is not None:
         found.draw(picture)
     print(json.dumps(found.facts()) if as_json else found.text())
@@ -219,6 +302,7 @@ def attach_recording(
     size: Annotated[
         str | None, typer.Option(metavar="WxH", help="pixels of the sensor, if the file is silent")
     ] = None,
+    topic: Topic = None,
     wait: Annotated[float, typer.Option(help="seconds to wait for the loop to start")] = 0.0,
     as_json: Json = False,
 ) -> None:
@@ -232,6 +316,7 @@ def attach_recording(
         speed=_speed(speed),
         repeat=loop,
         size=_size(size),
+        topic=topic,
         patience_s=wait,
     )
     if as_json:
@@ -271,7 +356,7 @@ def attach_udp(
         stream=stream,
         seconds=seconds,
         patience_s=wait,
-        tell=lambda line: print(line, file=sys.stderr, flush=True),
+        tell=_tell_error,
     )
     if as_json:
         print(json.dumps(dataclasses.asdict(fed)))
@@ -280,6 +365,100 @@ def attach_udp(
             f"{fed.events} events in {fed.duration_s:.2f} s, {fed.dropped} dropped by the loop, "
             f"{fed.outside} outside, {fed.malformed} datagrams malformed, {fed.overrun} overrun"
         )
+
+
+@attach_app.command("camera")
+def attach_camera(
+    driver: Annotated[str, typer.Option(help="neuromorphic or dv")] = "neuromorphic",
+    serial: Annotated[str | None, typer.Option(help="of the camera (default: the first)")] = None,
+    fake: Annotated[
+        str | None,
+        typer.Option(
+            metavar="bar|FILE",
+            help="no hardware: a moving bar, or a recording; SIGUSR1 unplugs it and plugs it in",
+        ),
+    ] = None,
+    listing: Annotated[bool, typer.Option("--list", help="say which cameras are there")] = False,
+    to: Annotated[str, typer.Option(help="the running scenario")] = "gaze",
+    stream: Annotated[str, typer.Option(help="the stream it feeds")] = "camera",
+    seconds: Annotated[float | None, typer.Option(help="end after so long")] = None,
+    wait: Annotated[float, typer.Option(help="seconds to wait for the loop to start")] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Feed a running loop with a camera at this machine, until Ctrl-C."""
+    from reflexarc.sensors.fakecamera import FakeCameras
+    from reflexarc.sensors.usbcameras import DRIVERS
+
+    if driver not in DRIVERS:
+        raise typer.BadParameter(f"--driver {driver}: use one of {', '.join(DRIVERS)}")
+    cameras = DRIVERS[driver]() if fake is None else _fake_cameras(fake)
+    if listing:
+        found = cameras.cameras()
+        print(json.dumps([camera._asdict() for camera in found]) if as_json else _listed(found))
+        return
+    if isinstance(cameras, FakeCameras):
+        signal.signal(signal.SIGUSR1, lambda *_: cameras.toggle())
+    _feed_camera(cameras.open, to, serial, stream, seconds, wait, as_json)
+    if isinstance(cameras, FakeCameras):
+        _tell_error(f"the fake camera made {cameras.made} events; {cameras.lost} lost at the end")
+
+
+@attach_app.command("dv")
+def attach_dv(
+    address: Annotated[str, typer.Argument(metavar="HOST:PORT", help="of the DV server")],
+    to: Annotated[str, typer.Option(help="the running scenario")] = "gaze",
+    stream: Annotated[str, typer.Option(help="the stream it feeds")] = "camera",
+    seconds: Annotated[float | None, typer.Option(help="end after so long")] = None,
+    wait: Annotated[float, typer.Option(help="seconds to wait for the loop to start")] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Feed a running loop with what a DV server streams, until Ctrl-C."""
+    from reflexarc.sensors.dvserver import DvServer
+
+    _feed_camera(DvServer(*_address(address)).open, to, None, stream, seconds, wait, as_json)
+
+
+def _feed_camera(
+    open_camera: Callable[[str | None], Camera],
+    to: str,
+    serial: str | None,
+    stream: str,
+    seconds: float | None,
+    wait: float,
+    as_json: bool,
+) -> None:
+    from reflexarc.runtime.attachcamera import Interruption
+    from reflexarc.runtime.attachcamera import attach_camera as feed
+
+    fed = feed(
+        open_camera,
+        loop=to,
+        serial=serial,
+        stream=stream,
+        seconds=seconds,
+        patience_s=wait,
+        tell=_tell_error,
+        interruption=Interruption([signal.SIGINT, signal.SIGTERM]),
+    )
+    if as_json:
+        print(json.dumps(dataclasses.asdict(fed)))
+    else:
+        print(
+            f"{fed.events} events in {fed.duration_s:.2f} s, {fed.lost} lost by the camera, "
+            f"{fed.dropped} dropped by the loop, gone {fed.absences} times"
+        )
+
+
+def _fake_cameras(source: str) -> FakeCameras:
+    from reflexarc.sensors.fakecamera import FakeCameras
+    from reflexarc.sensors.recording import RecordingReader
+
+    return FakeCameras(None if source == "bar" else RecordingReader(source))
+
+
+def _listed(cameras: list[Listed]) -> str:
+    lines = [f"{camera.name} {camera.serial or '(serial unknown)'}" for camera in cameras]
+    return "\n".join(lines) or "no camera found"
 
 
 @app.command()
@@ -293,6 +472,34 @@ def replay(
     result = rerun(file)
     print(result.model_dump_json() if as_json else result.text())
     return 0 if result.identical else 1
+
+
+@app.command()
+def faults(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="the recording of a run")],
+    as_json: Json = False,
+) -> int:
+    """Say whether a run kept its promises under the faults that its scenario orders."""
+    from reflexarc.runtime.faultcheck import check_run
+
+    found = check_run(file)
+    if as_json:
+        print(json.dumps({"kept": not found, "violations": found}))
+    else:
+        print("\n".join(found) or f"{file}: every fault is accounted for, nothing was violated")
+    return 1 if found else 0
+
+
+@app.command()
+def keys(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="whose keys: robot, world, ...")],
+    folder: Annotated[Path, typer.Option("--out", help="the folder for the files")] = Path(),
+) -> None:
+    """Make the keys by which a process is known on the network: a public file and a secret one."""
+    from reflexarc.runtime.keys import make_keys
+
+    for file in make_keys(folder, name):
+        print(file)
 
 
 @app.command()
@@ -310,6 +517,10 @@ def _flags(**given: float | str | None) -> list[str]:
 
 def _tell(line: str) -> None:
     print(line, flush=True)
+
+
+def _tell_error(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _speed(text: str) -> float | None:

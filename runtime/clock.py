@@ -49,6 +49,11 @@ class Clock(ABC):
         """Loop time of the current tick, in nanoseconds since the start."""
         return self._tick * self.period_ns
 
+    @property
+    def late_ns(self) -> int:
+        """How long ago the current tick should have begun; 0 in simulated time."""
+        return 0
+
     @abstractmethod
     def start(self) -> None:
         """Begin at loop time 0."""
@@ -77,14 +82,21 @@ class WallClock(Clock):
     for the next one on the grid: no burst of catch-up, and phase is kept.
     """
 
-    def __init__(self, period_ns: int) -> None:
+    def __init__(self, period_ns: int, *, spin_ns: int = 0) -> None:
+        """`spin_ns`: how long before a deadline to look at the clock in place of sleeping."""
         super().__init__(period_ns)
         self._start_ns = 0
+        self._spin_ns = spin_ns
 
     def start(self) -> None:
         """Take the present moment as loop time 0."""
         self._tick, self.overruns = 0, 0
         self._start_ns = monotonic_ns()
+
+    @property
+    def late_ns(self) -> int:
+        """How long ago the current tick should have begun."""
+        return monotonic_ns() - self._start_ns - self.now_ns
 
     def wait(self) -> None:
         """Sleep until the next deadline that has not passed."""
@@ -98,5 +110,6 @@ class WallClock(Clock):
         deadline_ns = self._start_ns + following * self.period_ns
         remaining_ns = deadline_ns - monotonic_ns()
         while remaining_ns > 0:
-            time.sleep(remaining_ns * 1e-9)
+            if remaining_ns > self._spin_ns:
+                time.sleep((remaining_ns - self._spin_ns) * 1e-9)
             remaining_ns = deadline_ns - monotonic_ns()

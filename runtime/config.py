@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reflexarc.runtime.errors import ConfigError, MissingFileError
+from reflexarc.runtime.files import inside
 
 
 class Strict(BaseModel):
@@ -43,6 +44,8 @@ for _class in (_Loader, _Dumper):
         list("-+.0123456789"),
     )
 
+#: How deep lists and mappings may lie within each other.
+MAX_DEPTH = 32
 Model = TypeVar("Model", bound=BaseModel)
 #: Line (from 1) of every key, by its path in the document.
 Lines = Mapping[tuple[str | int, ...], int]
@@ -76,6 +79,16 @@ class Document:
         key = ".".join(str(part) for part in path)
         place = f"{self.source}:{line}" if line else self.source
         return f"{place}: {key}" if key else place
+
+    def file(self, folder: Path, path: tuple[str | int, ...], name: str) -> Path:
+        """The file `name` in `folder`, as the key `path` gives it. Raises ConfigError."""
+        try:
+            found = inside(folder, name)
+        except ConfigError as error:
+            self.fail(path, str(error))
+        if not found.is_file():
+            self.fail(path, f"no such file: {found}")
+        return found
 
     def validate(self, model: type[Model], at: tuple[str | int, ...] = ()) -> Model:
         """The document, or what stands at the key path `at`, as `model`.
@@ -150,10 +163,7 @@ def read_yaml(path: Path) -> Document:
 def parse_yaml(text: str, source: str) -> Document:
     """Parse YAML text strictly; `source` names it in messages. Raises ConfigError."""
     try:
-        for event in yaml.parse(text, Loader=_Loader):
-            if isinstance(event, yaml.AliasEvent):
-                place = f"{source}:{_line(event.start_mark)}"
-                raise ConfigError(f"{place}: aliases (*{event.anchor}) are not allowed")
+        _check_events(text, source)
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         place = f"{source}:{_line(error.problem_mark)}"
@@ -164,6 +174,19 @@ def parse_yaml(text: str, source: str) -> Document:
         raise ConfigError(f"{source}:1: expected a mapping of keys to values")
     lines: dict[tuple[str | int, ...], int] = {}
     return Document(source, _plain(node, (), source, lines), lines)
+
+
+def _check_events(text: str, source: str) -> None:
+    """Refuse, before anything is built, what is built without end or measure."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        place = f"{source}:{_line(event.start_mark)}"
+        if isinstance(event, yaml.AliasEvent):
+            raise ConfigError(f"{place}: aliases (*{event.anchor}) are not allowed")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise ConfigError(f"{place}: nested deeper than {MAX_DEPTH} levels")
 
 
 def dump_yaml(data: Mapping[str, Any]) -> str:
@@ -189,6 +212,9 @@ def _plain(
     lines: dict[tuple[str | int, ...], int],
 ) -> Any:
     lines.setdefault(path, _line(node.start_mark))
+    if not isinstance(node, yaml.ScalarNode) and node.tag not in _COLLECTIONS:
+        place = f"{source}:{_line(node.start_mark)}"
+        raise ConfigError(f"{place}: a value of type {node.tag} is not allowed; leave out the tag")
     if isinstance(node, yaml.MappingNode):
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
@@ -196,6 +222,10 @@ def _plain(
             key = key_node.value
             if not isinstance(key_node, yaml.ScalarNode):
                 raise ConfigError(f"{source}:{line}: a key must be a plain word")
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                raise ConfigError(
+                    f"{source}:{line}: <<: merging is not allowed; write the keys out"
+                )
             if key in result:
                 raise ConfigError(f"{source}:{line}: {key}: duplicate key; keep one")
             lines[(*path, key)] = line
@@ -206,6 +236,7 @@ def _plain(
     return _scalar(node, source)
 
 
+_COLLECTIONS = {"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
 #: Only these plain types may appear; dates, binary, sets and python objects may not.
 _SCALARS = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str")}
 

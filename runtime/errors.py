@@ -42,7 +42,34 @@ class LinkError(ReflexarcError, ConnectionError):
     """The process at the other end of the bus did not answer in time, or went away."""
 
 
+class DeviceError(ReflexarcError, ConnectionError):
+    """A device is not there, cannot be opened, or went away while it was in use."""
+
+
 class MissingPartError(ReflexarcError, ImportError):
     """A compiled module or optional library is missing; the message says how to get it."""
 
     exit_code = 2
+
+
+class InUseError(ConfigError):
+    """A name or endpoint that another process holds; the message names that process."""
+
+
+class AlreadyRunning(ReflexarcError):
+    """A daemon of this name runs; the message names its process."""
+
+    exit_code = 3
+
+
+class RealTimeRefused(ReflexarcError, PermissionError):
+    """The kernel does not give what --rt=require asks for."""
+
+    exit_code = 4
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class CheckpointError(ReflexarcError, ValueError):
+    """A checkpoint is damaged, of another version, or of another network."""

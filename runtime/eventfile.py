@@ -100,11 +100,15 @@ class EventFile:
 
 
 def read_event_file(
-    path: Path, *, size: tuple[int, int] | None = None, stream: str = "camera"
+    path: Path,
+    *,
+    size: tuple[int, int] | None = None,
+    stream: str = "camera",
+    topic: str | None = None,
 ) -> EventFile:
     """Read all of a file of camera events, or of the stream of an `.mcap` that a run left.
 
-    `size` is (width, height) for files that do not say.
+    `size` is (width, height) for files that do not say, `topic` for bags with several.
 
     Raises:
         ConfigError: the file is of an unknown kind, damaged, or holds no events.
@@ -112,7 +116,9 @@ def read_event_file(
     """
     recorded = path.suffix.lower() == ".mcap"
     reader = (
-        RecordedEvents(path, stream, size=size) if recorded else RecordingReader(path, size=size)
+        RecordedEvents(path, stream, size=size)
+        if recorded
+        else RecordingReader(path, size=size, topic=topic)
     )
     found = EventFile(str(path), reader.format, reader.width, reader.height)
     found.pixels = np.zeros((2, reader.height, reader.width), np.int64)

@@ -6,10 +6,13 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from reflexarc.runtime.errors import ConfigError
+
+#: Longest name of a file that a configuration may give, in bytes.
+MAX_NAME = 255
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -20,6 +23,22 @@ def write_atomic(path: Path, data: bytes) -> None:
     """
     with replacing(path) as (file,):
         file.write(data)
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The file that `name` means in `folder`, which it may not leave.
+
+    Raises:
+        ConfigError: it is absolute, leads out of the folder (by `..` or by a link), or cannot be
+            the name of a file.
+    """
+    plain = name and name.isprintable() and "\\" not in name and not name.startswith("~")
+    steps = PurePosixPath(name).parts
+    if not plain or name.startswith("/") or ".." in steps or len(os.fsencode(name)) > MAX_NAME:
+        raise ConfigError(f"{name!r} is not a name inside the folder; use one such as 'nets/a.nir'")
+    if not (folder / name).resolve().is_relative_to(folder.resolve()):
+        raise ConfigError(f"{name!r} leads out of the folder through a link; copy the file there")
+    return folder / name
 
 
 @contextmanager
@@ -52,3 +71,12 @@ def replacing(*paths: Path) -> Iterator[list[BinaryIO]]:
         for file, part in zip(files, parts, strict=False):
             file.close()
             part.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` survive a loss of power."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -6,7 +6,6 @@ summary = launch(Scenario.load("pole-balance"), Path("runs/first"), progress)
 from __future__ import annotations
 
 import dataclasses
-import gc
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -22,13 +21,16 @@ from reflexarc.runtime.batch import Schema
 from reflexarc.runtime.clock import Clock, LockstepClock, WallClock, date_utc
 from reflexarc.runtime.config import Strict
 from reflexarc.runtime.errors import ConfigError
+from reflexarc.runtime.faultcheck import log_path
+from reflexarc.runtime.faults import FaultyPlant
 from reflexarc.runtime.files import write_atomic
 from reflexarc.runtime.latency import Latency, latency
-from reflexarc.runtime.loop import Loop, Tick
+from reflexarc.runtime.loop import Listener, Loop, Tick
 from reflexarc.runtime.pictures import Pictures, pictures_of
 from reflexarc.runtime.plants import make_plant
 from reflexarc.runtime.policy import NetworkPolicy
 from reflexarc.runtime.progress import RunProgress
+from reflexarc.runtime.realtime import no_collector
 from reflexarc.runtime.record import Recorder
 from reflexarc.runtime.recording import Recording
 from reflexarc.runtime.report import write_report
@@ -51,10 +53,12 @@ class RunResult(Strict):
         policy: "network" or the name of a baseline.
         ended: why the run ended; `stop_reason` says more where the gate stopped it.
         score: higher is better; None where the scenario has none. `unit` says what it counts.
+        trials: the score of each trial, where the task is one of several.
         seconds: loop time that passed.
         spikes, synaptic_events, neuron_updates, weight_updates: work of the network; 0 for a
             baseline.
         pictures: what adaptive cameras did, by their stream.
+        recording: its path, or "".
         lost: messages missing from the recording (never in lockstep).
     """
 
@@ -63,6 +67,7 @@ class RunResult(Strict):
     stop_reason: str | None
     score: float | None
     unit: str
+    trials: list[float] = Field(default_factory=list)
     seconds: float
     ticks: int
     overruns: int
@@ -179,11 +184,16 @@ def launch(
 
 
 def run_policy(
-    scenario: Scenario, name: str, recording: Path, progress: RunProgress, seen: Path
+    scenario: Scenario,
+    name: str,
+    recording: Path | None,
+    progress: RunProgress,
+    seen: Path | None = None,
 ) -> RunResult:
     """Run one policy, "network" or the name of a baseline, on a fresh world of the same seed.
 
-    A baseline sees the attached streams again that the network saw, from its recording `seen`.
+    A baseline sees the attached streams again that the network saw, from its recording `seen`;
+    without a `recording` nothing is recorded.
     """
     spec = scenario.spec
     gate = scenario.make_gate()
@@ -191,26 +201,33 @@ def run_policy(
     with ExitStack() as stack:
         policy = scenario.make_policy() if live else scenario.make_baseline(name, spec.seed)
         plant = make_plant(scenario, gate.rest)
+        if spec.faults is not None:
+            log = None if recording is None else log_path(recording)
+            plant = FaultyPlant(plant, spec.faults, spec.period_ns, log)
         stack.callback(plant.close)
         sensors = _attached(scenario) if live else _recorded(scenario, seen)
         for sensor in sensors:
             stack.enter_context(sensor)
         score = scenario.make_score(spec.seed)
         keeper = ScoreKeeper(score, progress)
-        recorder = stack.enter_context(Recorder(recording, scenario, name, score=score))
+        listeners: list[Listener] = [keeper]
+        recorder = None
+        if recording is not None:
+            recorder = Recorder(recording, scenario, name, score=score)
+            listeners.append(stack.enter_context(recorder))
         loop = Loop(
             _make_clock(scenario, live),
             plant,
             policy,
             gate,
             sensors=sensors,
-            listeners=[keeper, recorder],
+            listeners=listeners,
         )
         with _interruption() as interrupted:
             progress.start(name, scenario.ticks * spec.period_ns * 1e-9)
             ended = _drive(loop, scenario.ticks, keeper, interrupted)
-        recorded = recorder.close(policy)
-    result = _result(name, loop, keeper, ended, recording, recorded.lost)
+        lost = recorder.close(policy).lost if recorder is not None else 0
+    result = _result(name, loop, keeper, ended, recording, lost)
     progress.finish(_ending_text(result, keeper.text()))
     return result
 
@@ -225,14 +242,15 @@ def _attached(scenario: Scenario) -> Sequence[Sensor]:
             width=attach.width,
             height=attach.height,
             wait=spec.mode == "lockstep",
+            capacity=attach.buffer_events,
         )
         for attach in spec.attach
     ]
 
 
-def _recorded(scenario: Scenario, seen: Path) -> Sequence[Sensor]:
+def _recorded(scenario: Scenario, seen: Path | None) -> Sequence[Sensor]:
     """The attached streams as the recording `seen` has them."""
-    if not scenario.spec.attach:
+    if not scenario.spec.attach or seen is None:
         return []
     recording = Recording.open(seen)
     return [
@@ -257,7 +275,7 @@ def _drive(loop: Loop, ticks: int, keeper: ScoreKeeper, interrupted: Event) -> E
         # A tick that overran took the time of the ones it skipped.
         return keeper.alive and not interrupted.is_set() and tick.until_ns < end_ns
 
-    with _no_collector(), suppress(KeyboardInterrupt):
+    with no_collector(), suppress(KeyboardInterrupt):
         loop.run(ticks, go_on)
     if interrupted.is_set():
         return "interrupted"
@@ -290,21 +308,8 @@ def _interruption() -> Iterator[Event]:
             signal.signal(number, handler)
 
 
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Freeze what exists and switch the collector off: it would pause the tick."""
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.unfreeze()
-
-
 def _result(
-    name: str, loop: Loop, keeper: ScoreKeeper, ended: Ending, recording: Path, lost: int
+    name: str, loop: Loop, keeper: ScoreKeeper, ended: Ending, recording: Path | None, lost: int
 ) -> RunResult:
     score = keeper.score
     work = loop.policy.program.counters() if isinstance(loop.policy, NetworkPolicy) else None
@@ -314,12 +319,13 @@ def _result(
         stop_reason=loop.gate.stopped if ended == "gate" else None,
         score=score.value if score else None,
         unit=score.unit if score else "",
+        trials=list(score.trials) if score else [],
         seconds=keeper.seconds,
         ticks=loop.ticks,
         overruns=loop.clock.overruns,
         pictures=keeper.pictures,
         latency=latency(loop.durations_ns),
-        recording=str(recording),
+        recording=str(recording or ""),
         lost=lost,
         **({} if work is None else dataclasses.asdict(work)),
     )

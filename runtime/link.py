@@ -7,8 +7,8 @@ the world answers `ready`. Then, by mode:
   answers with the batches of `World.advance` as they are, and then an empty COMMAND batch with
   the same `t_last_ns`. Both sides see the same bytes as in one process.
 - **wall**: after `start` the world runs on its own clock under the newest command, and publishes
-  what its sensors see beside the pair. Silence means stop: without a command for `DEADMAN_NS` it
-  applies zeros.
+  what its sensors see beside the pair. Silence means stop: without a command for `DEADMAN_NS`, or
+  what `daemon.deadman_ms` of the scenario says, it applies zeros.
 
 Either side may say `bye`. Each notices within `SLICE_S` when the other's process is gone, so the
 world never outlives its loop.
@@ -30,6 +30,7 @@ from reflexarc.runtime.batch import Batch, Schema
 from reflexarc.runtime.bus import SLICE_S, Control, Pair, Publisher, Subscriber, socket_path
 from reflexarc.runtime.clock import WallClock, monotonic_ns
 from reflexarc.runtime.errors import ConfigError, LinkError
+from reflexarc.runtime.keys import Curve
 from reflexarc.runtime.network import FloatArray
 from reflexarc.runtime.world import Plant, World
 
@@ -59,13 +60,16 @@ def serve_world(
     mode: ClockMode,
     *,
     digest: str = "",
+    deadman_ns: int = DEADMAN_NS,
     patience_s: float = HELLO_TIMEOUT_S,
+    curve: Curve | None = None,
     on_ready: Callable[[], None] = lambda: None,
 ) -> bool:
     """Serve `world` at `endpoint` until the loop says bye or is gone, or SIGTERM or SIGINT comes.
 
     Closes the world. Returns False after one of those signals. `patience_s` is how long it waits
-    for a loop to come; `on_ready` is called when one may.
+    for a loop to come; `on_ready` is called when one may. `deadman_ns`: see the module. `curve` has
+    the keys, where the endpoint can be reached from other machines.
 
     Raises:
         ConfigError: the endpoint is wrong or in use.
@@ -76,7 +80,15 @@ def serve_world(
     """
     try:
         with (
-            WorldServer(world, endpoint, period_ns, mode, digest=digest) as server,
+            WorldServer(
+                world,
+                endpoint,
+                period_ns,
+                mode,
+                digest=digest,
+                deadman_ns=deadman_ns,
+                curve=curve,
+            ) as server,
             _signals(server),
         ):
             on_ready()
@@ -107,17 +119,26 @@ class WorldServer:
     """The world's end of the link. Use it as a context manager, or call `close`."""
 
     def __init__(
-        self, world: World, endpoint: str, period_ns: int, mode: ClockMode, *, digest: str = ""
+        self,
+        world: World,
+        endpoint: str,
+        period_ns: int,
+        mode: ClockMode,
+        *,
+        digest: str = "",
+        deadman_ns: int = DEADMAN_NS,
+        curve: Curve | None = None,
     ) -> None:
         """Raises ConfigError for an endpoint that is wrong or in use."""
+        self._deadman_ns = deadman_ns
         self._world, self._period_ns, self._mode, self._digest = world, period_ns, mode, digest
         self._rest = np.zeros(world.command_size)
         self._stopped = False
         self._publisher: Publisher | None = None
-        self._pair = Pair(endpoint, bind=True)
+        self._pair = Pair(endpoint, bind=True, curve=curve)
         try:
             if mode == "wall":
-                self._publisher = Publisher(_events_endpoint(endpoint))
+                self._publisher = Publisher(_events_endpoint(endpoint), curve=curve)
         except ConfigError:
             self._pair.close()
             raise
@@ -217,7 +238,7 @@ class WorldServer:
                         return
                 elif self._is_command(message):
                     command, heard_ns = message.values, monotonic_ns()
-            if monotonic_ns() - heard_ns > DEADMAN_NS:
+            if monotonic_ns() - heard_ns > self._deadman_ns:
                 command = self._rest
             for batch in self._world.advance(clock.now_ns, command):
                 publisher.send(batch)
@@ -263,7 +284,14 @@ def _mismatch(theirs: Mapping[str, int | str], mine: Mapping[str, int | str]) ->
 
 def _events_endpoint(endpoint: str) -> str:
     """Where a world in wall time publishes, beside its pair at `endpoint`."""
-    return f"{endpoint}.events" if socket_path(endpoint) else "tcp://127.0.0.1:*"
+    return f"{endpoint}.events" if socket_path(endpoint) else f"{endpoint.rpartition(':')[0]}:*"
+
+
+def _as_reached(advertised: str, endpoint: str) -> str:
+    """What a world publishes at, on the host by which it was reached at `endpoint`."""
+    if socket_path(advertised):
+        return advertised
+    return f"{endpoint.rpartition(':')[0]}:{advertised.rpartition(':')[2]}"
 
 
 def _command_batch(command: FloatArray, until_ns: int) -> Batch:
@@ -303,14 +331,15 @@ class RemotePlant(Plant):
         mode: ClockMode,
         digest: str = "",
         timeout_s: float = HELLO_TIMEOUT_S,
+        curve: Curve | None = None,
     ) -> RemotePlant:
         """Reach the world that is served at `endpoint`.
 
         `rest` is the command until the first `act`, shape (command_size,), float64. Raises
         LinkError (nobody there in time) and ConfigError (the two sides do not fit together).
         """
-        pair = Pair(endpoint, bind=False)
-        return cls._open(pair, rest, period_ns, mode, digest, timeout_s, None)
+        pair = Pair(endpoint, bind=False, curve=curve)
+        return cls._open(pair, rest, period_ns, mode, digest, timeout_s, None, curve)
 
     @classmethod
     def spawn(
@@ -349,6 +378,7 @@ class RemotePlant(Plant):
         digest: str,
         timeout_s: float,
         process: subprocess.Popen[bytes] | None,
+        curve: Curve | None = None,
     ) -> RemotePlant:
         hello = Control(
             op="hello",
@@ -363,7 +393,10 @@ class RemotePlant(Plant):
                 raise ConfigError(
                     f"{pair.endpoint}: the world takes {size} command values, not {rest.size}"
                 )
-            events = Subscriber(str(ready.details["events"])) if mode == "wall" else None
+            events = None
+            if mode == "wall":
+                published = _as_reached(str(ready.details["events"]), pair.endpoint)
+                events = Subscriber(published, curve=curve)
         except BaseException:
             pair.close()
             _end(process)
@@ -427,6 +460,13 @@ class RemotePlant(Plant):
             self._pair.send(Control(op="bye"), SLICE_S)
         reason = message.text or "it was stopped"
         raise LinkError(f"{self._pair.endpoint}: the world has ended: {reason}")
+
+    def kill(self) -> None:
+        """Kill the child process; a world that was served is only let go of."""
+        if self._process is None:
+            super().kill()
+        else:
+            self._process.kill()
 
     def close(self) -> None:
         """Say bye and let go; a child process has ended when this returns. May be called twice."""

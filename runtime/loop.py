@@ -53,11 +53,13 @@ class Loop:
 
     Attributes:
         ticks: ticks done.
+        cause_ns: time of the newest sensor value observed; -1 before any.
+        call: the call of the tick that is running, or that failed.
         durations_ns: shape (ticks, 6): how long each call of the last ticks took.
     """
 
-    #: How many ticks `durations_ns` remembers.
-    MEMORY = 1 << 20
+    #: How many ticks `durations_ns` remembers: 3 MiB, taken once.
+    MEMORY = 1 << 16
 
     def __init__(
         self,
@@ -74,15 +76,17 @@ class Loop:
         self.policy = policy
         self.gate = gate
         self.ticks = 0
+        self.call = CALLS[0]
         self._sensors = sensors
         self._listeners = listeners
-        self._cause_ns = -1
-        self._durations = np.zeros((1024, len(CALLS)), dtype=np.int64)
+        self.cause_ns = -1
+        self._durations = np.zeros((self.MEMORY, len(CALLS)), dtype=np.int64)
+        self._durations.fill(0)  # touches the pages, which would grow tick by tick otherwise
 
     @property
     def durations_ns(self) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
         """How long each call of the last ticks took, shape (min(ticks, MEMORY), 6)."""
-        return self._durations[: min(self.ticks, len(self._durations))]
+        return self._durations[: self.ticks]
 
     def tick(self) -> Tick:
         """One step from `clock.now_ns` to one period later. This is the step contract.
@@ -96,13 +100,13 @@ class Loop:
         5. guard: the gate makes the command safe; what it cannot make safe becomes a stop.
         6. act: the plant holds the command until the next one.
 
-        A call that raises stops the robot in the same tick: the rest command is applied, then the
+        A call that raises stops the robot in the same tick: the safe command is applied, then the
         error goes on to the caller.
         """
         now_ns = self.clock.now_ns
         until_ns = now_ns + self.clock.period_ns
+        marks = [perf_ns()]
         try:
-            marks = [perf_ns()]
             batches = self.observe(now_ns)
             marks.append(perf_ns())
             inputs = self.policy.encode(batches, now_ns, until_ns)
@@ -113,9 +117,10 @@ class Loop:
             marks.append(perf_ns())
             command = self.gate.guard(wanted, self.clock.period_ns * 1e-9)
             marks.append(perf_ns())
-            self.plant.act(command)
+            self.act(command)
             marks.append(perf_ns())
         except BaseException:
+            self.call = CALLS[min(len(marks), len(CALLS)) - 1]
             self.stop("a part of the loop failed")
             raise
         calls_ns = self._account(marks)
@@ -127,7 +132,7 @@ class Loop:
             self.policy.port_inputs,
             self.policy.port_outputs,
             command,
-            self._cause_ns,
+            self.cause_ns,
             calls_ns,
         )
         for listener in self._listeners:
@@ -136,18 +141,32 @@ class Loop:
 
     def observe(self, now_ns: int) -> list[Batch]:
         """Everything seen since the last tick, by the plant's sensors and the attached ones."""
+        batches = self.gather(now_ns)
+        for batch in batches:
+            if len(batch.values):
+                # A sensor whose clock is ahead has not seen the future.
+                self.cause_ns = max(self.cause_ns, min(batch.t_last_ns, now_ns))
+        return batches
+
+    def gather(self, now_ns: int) -> list[Batch]:
+        """The batches of the plant's sensors and of the attached ones."""
         batches = self.plant.observe(now_ns)
         for sensor in self._sensors:
             batches.append(sensor.read(now_ns))
-        for batch in batches:
-            if len(batch.values):
-                self._cause_ns = max(self._cause_ns, batch.t_last_ns)
         return batches
 
+    def act(self, command: FloatArray) -> None:
+        """Give the plant a command that has passed the gate."""
+        self.plant.act(command)
+
     def stop(self, reason: str) -> None:
-        """Stop the robot now: the gate closes and the rest command goes out."""
+        """Stop the robot now: the gate closes and the first command on the way to safe goes out."""
         self.gate.stop(reason)
-        self.plant.act(self.gate.rest)
+        try:
+            command = self.gate.guard(self.gate.safe, self.clock.period_ns * 1e-9)
+        except Exception:  # it may be the gate that failed
+            command = self.gate.safe
+        self.act(command)
 
     def run(self, ticks: int, go_on: Callable[[Tick], bool] = lambda _: True) -> None:
         """Tick until `ticks` are done, the gate stopped, or `go_on(tick)` says no.
@@ -162,15 +181,11 @@ class Loop:
                     break
                 self.clock.wait()
         finally:
-            self.plant.act(self.gate.rest)
+            self.act(self.gate.safe)
 
     def _account(self, marks: list[int]) -> tuple[int, ...]:
         """Count the tick and remember how long each of its calls took, which is returned."""
-        if self.ticks == len(self._durations) < self.MEMORY:
-            grown = np.zeros((4 * len(self._durations), len(CALLS)), dtype=np.int64)
-            grown[: self.ticks] = self._durations
-            self._durations = grown
         calls_ns = tuple(end - start for start, end in pairwise(marks))
-        self._durations[self.ticks % len(self._durations)] = calls_ns
+        self._durations[self.ticks % self.MEMORY] = calls_ns
         self.ticks += 1
         return calls_ns

@@ -130,7 +130,8 @@ class Modulator(Input):
         tau_s: None shows in each step what was given in it, a spike counting 1 in its step. Else
             the level of a neuromodulator: d level/dt = (x - level) / tau_s, where x is the value
             held, or for a spike a Dirac of area one, which raises the level by 1 / tau_s (NEST's
-            volume transmitter). In clocked mode a spike does so at the end of its step.
+            volume transmitter). In clocked mode the node shows what it is at the end of a step;
+            each rule says when that counts for it.
 
     Raises:
         ConfigError: a tau_s that is not above 0 and finite, or more than one axis.

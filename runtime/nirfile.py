@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 
 from reflexarc.runtime.batch import Array
+from reflexarc.runtime.confined import read_raw
 from reflexarc.runtime.errors import GraphError, MissingFileError, ReflexarcError, UnsupportedError
 from reflexarc.runtime.files import write_atomic
 from reflexarc.runtime.hdf5text import check_text
@@ -51,7 +52,7 @@ _COMPRESSED_BYTES = 2**12
 
 
 def read(path: str | Path) -> Network:
-    """Read a .nir file.
+    """Read a .nir file, in a child process with limits (see `reflexarc.runtime.confined`).
 
     Raises:
         MissingFileError: there is no such file.
@@ -60,6 +61,12 @@ def read(path: str | Path) -> Network:
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file; check the name")
+    nodes, edges = read_raw(path)
+    return build(nodes, edges, str(path))
+
+
+def parse(path: Path) -> tuple[RawNodes, list[Edge]]:
+    """Nodes and edges as they stand in a .nir file, in this process. Raises GraphError."""
     if not h5py.is_hdf5(path):
         raise GraphError(f"{path}: not an HDF5 file; give a graph written by nir.write")
     try:
@@ -69,7 +76,7 @@ def read(path: str | Path) -> Network:
             h5py.File(path, "r") as file,
         ):
             reader = _Reader(raw, str(path))
-            nodes, edges = reader.graph(_child(file, "node", str(path)))
+            return reader.graph(_child(file, "node", str(path)))
     except ReflexarcError:
         raise
     except Exception as error:  # damaged bytes make h5py raise nearly every kind
@@ -77,7 +84,6 @@ def read(path: str | Path) -> Network:
         raise GraphError(
             f"{path}: damaged or truncated ({reason}); write the graph again"
         ) from None
-    return build(nodes, edges, str(path))
 
 
 @dataclass

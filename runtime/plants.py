@@ -10,6 +10,7 @@ from typing import Any
 
 from reflexarc.runtime.bus import runtime_dir
 from reflexarc.runtime.errors import LinkError
+from reflexarc.runtime.keys import Curve
 from reflexarc.runtime.link import HELLO_TIMEOUT_S, LoopRefused, RemotePlant, serve_world
 from reflexarc.runtime.network import FloatArray
 from reflexarc.runtime.scenario import Scenario
@@ -27,6 +28,8 @@ def make_plant(scenario: Scenario, rest: FloatArray) -> Plant:
         LinkError: the world's process is not there or did not answer.
     """
     spec = scenario.spec
+    if spec.robot is not None:
+        return scenario.make_device(spec.seed)
     if spec.world is None:
         return NoPlant()
     if spec.world.process == "loop":
@@ -38,21 +41,31 @@ def make_plant(scenario: Scenario, rest: FloatArray) -> Plant:
         "digest": scenario.world_digest(spec.seed),
     }
     if spec.world.process == "served":
-        return _connect(spec.name, link)
+        return _connect(scenario, link)
     endpoint = f"{world_endpoint(spec.name)}-{os.getpid()}"
     command = [sys.executable, "-m", "reflexarc", "world", str(scenario.document.source)]
     command += [f"--set={setting}" for setting in scenario.settings]
     return RemotePlant.spawn([*command, "--endpoint", endpoint, "--once"], endpoint, **link)
 
 
-def _connect(name: str, link: dict[str, Any]) -> RemotePlant:
+def _connect(scenario: Scenario, link: dict[str, Any]) -> RemotePlant:
+    name = scenario.spec.name
+    endpoint, curve = _served_at(scenario)
     try:
-        return RemotePlant.connect(world_endpoint(name), timeout_s=SERVED_TIMEOUT_S, **link)
+        return RemotePlant.connect(endpoint, timeout_s=SERVED_TIMEOUT_S, curve=curve, **link)
     except LinkError:
         raise LinkError(
-            f"no world '{name}' answered within {SERVED_TIMEOUT_S:g} s; start it first with "
-            f"'reflexarc world {name}', or wait until its loop has ended"
+            f"no world '{name}' answered at {endpoint} within {SERVED_TIMEOUT_S:g} s; start it "
+            f"first with 'reflexarc world {name}', or wait until its loop has ended"
         ) from None
+
+
+def _served_at(scenario: Scenario) -> tuple[str, Curve | None]:
+    """Where the scenario's world is served, and with which keys."""
+    world = scenario.spec.world
+    if world is None or world.link is None:
+        return world_endpoint(scenario.spec.name), None
+    return world.link.endpoint, world.link.curve(scenario.document, ("world", "link"))
 
 
 def world_endpoint(name: str) -> str:
@@ -72,7 +85,7 @@ def serve(
         ConfigError: the endpoint is wrong or in use; with `once`, the loop was refused.
     """
     spec = scenario.spec
-    where = endpoint or world_endpoint(spec.name)
+    where, curve = (endpoint, None) if endpoint else _served_at(scenario)
     going = True
     while going:
         try:
@@ -82,6 +95,8 @@ def serve(
                 spec.period_ns,
                 spec.mode,
                 digest=scenario.world_digest(spec.seed),
+                curve=curve,
+                deadman_ns=round(spec.daemon.deadman_ms * 1e6),
                 patience_s=HELLO_TIMEOUT_S if once else math.inf,
                 on_ready=lambda: tell(f"{spec.name}: waiting for a loop at {where}"),
             )

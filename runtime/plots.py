@@ -7,7 +7,7 @@ always blue.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reflexarc.runtime.batch import Array, Schema
+from reflexarc.runtime.interval import interval
 from reflexarc.runtime.loop import CALLS
 from reflexarc.runtime.recording import Recording, Series
+
+if TYPE_CHECKING:
+    from reflexarc.runtime.compare import Comparison
+    from reflexarc.runtime.tune import Tuning
 
 Runs = Mapping[str, Recording]
 BLUE, ORANGE, GREEN, PURPLE, RED, SKY, GREY = (
@@ -214,6 +219,84 @@ def state(runs: Runs) -> Figure | None:
 def score(runs: Runs, unit: str) -> Figure | None:
     """The score of each policy over time; None where the scenario keeps none."""
     return _panels({name: run.score() for name, run in runs.items()}, runs, [f"score, {unit}"])
+
+
+def comparison(found: Comparison) -> Figure:
+    """The score of each policy on each seed, its mean and interval; trials beside, if there are."""
+    colour = colours([each.policy for each in found.policies])
+    trials = any(run for each in found.policies for run in each.trials)
+    width, height = (WIDTH_IN, 3.4) if trials else (WIDTH_IN * 0.7, 0.9 + 0.5 * len(colour))
+    figure = Figure((width, height), layout="constrained")
+    panels = figure.subplots(1, 2 if trials else 1, squeeze=False)[0]
+    _scores(panels[0], found, colour)
+    if trials:
+        _trials(panels[1], found, colour)
+    return figure
+
+
+def _scores(axes: Axes, found: Comparison, colour: Mapping[str, str]) -> None:
+    """A row for each policy: dots are seeds, the bar is the interval of their mean."""
+    for row, each in enumerate(found.policies):
+        spread = row + np.linspace(-0.18, 0.18, len(each.scores))
+        axes.plot(each.scores, spread, "o", color=colour[each.policy], alpha=0.45, markersize=4)
+        low, high = each.score.mean - each.score.low, each.score.high - each.score.mean
+        axes.errorbar(
+            each.score.mean,
+            row,
+            xerr=[[max(low, 0.0)], [max(high, 0.0)]],
+            fmt="|",
+            markersize=14,
+            color="black",
+            capsize=3,
+        )
+    names = [each.policy for each in found.policies]
+    axes.set_yticks(range(len(names)), labels=names)
+    axes.set(xlabel=found.unit, ylim=(len(names) - 0.5, -0.5))
+    axes.grid(axis="x", color="0.9")
+    axes.set_axisbelow(True)
+    _bare(axes)
+
+
+def _trials(axes: Axes, found: Comparison, colour: Mapping[str, str]) -> None:
+    """The mean score of each trial over seeds, with its interval."""
+    for each in found.policies:
+        length = min(map(len, each.trials))
+        means = [interval([run[k] for run in each.trials]) for k in range(length)]
+        if not means:
+            continue
+        mean, low, high = np.array(means).T
+        number = np.arange(1, length + 1)
+        axes.plot(number, mean, color=colour[each.policy], label=each.policy, linewidth=1.4)
+        axes.fill_between(number, low, high, color=colour[each.policy], alpha=0.15, linewidth=0)
+    axes.set(xlabel="trial", ylabel=found.unit)
+    axes.legend(frameon=False, fontsize=8)
+    _bare(axes)
+
+
+def tuning(found: Tuning) -> Figure:
+    """How the search went, and what each number has to do with the score."""
+    columns = 1 + len(found.ranges)
+    rows = -(-columns // 4)
+    figure = Figure((WIDTH_IN, 2.5 * rows), layout="constrained")
+    panels = figure.subplots(rows, min(columns, 4), squeeze=False, sharey=True).ravel()
+    scores = np.array([each.score for each in found.tried])
+    best = int(np.argmax(scores))
+    panels[0].plot(scores, ".", color=GREY, markersize=3, label="tried")
+    panels[0].plot(np.maximum.accumulate(scores), color=BLUE, label="best so far")
+    panels[0].axhline(scores[0], color=ORANGE, linestyle="--", linewidth=1, label="as shipped")
+    panels[0].set(xlabel="settings tried", ylabel=found.unit)
+    panels[0].legend(frameon=False, fontsize=7)
+    for axes, (key, span) in zip(panels[1:], found.ranges.items(), strict=False):
+        values = np.array([each.values[key] for each in found.tried])
+        axes.plot(values, scores, ".", color=GREY, markersize=3)
+        axes.plot(values[0], scores[0], "o", color=ORANGE, markersize=5)
+        axes.plot(values[best], scores[best], "o", color=BLUE, markersize=5)
+        axes.set(xlabel=key, xscale="log" if span.log else "linear", xlim=(span.low, span.high))
+    for axes in panels[:columns]:
+        _bare(axes)
+    for axes in panels[columns:]:
+        axes.set_visible(False)
+    return figure
 
 
 def latency(runs: Runs) -> Figure | None:

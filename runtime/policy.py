@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from reflexarc.actuators.decoder import Decoder
-from reflexarc.runtime.backends.base import Program
-from reflexarc.runtime.batch import Array, Batch
+from reflexarc.runtime.backends.base import Program, State
+from reflexarc.runtime.batch import SPIKE, Array, Batch
 from reflexarc.runtime.network import FloatArray
 from reflexarc.runtime.world import Controller
 from reflexarc.sensors.encoder import Encoder
@@ -49,29 +49,46 @@ class Policy(ABC):
 class NetworkPolicy(Policy):
     """A spiking network with its encoders and decoders.
 
-    The command is the decoders' outputs, one after the other.
+    The command is the decoders' outputs, one after the other. The network's own time is the loop's
+    until `rejoin` or `restore` shifts it: a network that comes from a checkpoint, or that was
+    passed over for a while, goes on from where it stood.
+
+    Attributes:
+        reached_ns: how far the network has come, in its own time.
+        spikes_per_tick: a port's spikes beyond so many in a tick are shed; None: none are.
+        shed: spikes shed so far.
     """
 
     def __init__(
         self, encoders: Sequence[Encoder], program: Program, decoders: Sequence[Decoder]
     ) -> None:
         self.program = program
+        self.reached_ns = 0
+        self.spikes_per_tick: int | None = None
+        self.shed = 0
+        self._shift_ns = 0
         self._encoders = encoders
         self._decoders = decoders
 
     def encode(self, batches: Sequence[Batch], now_ns: int, until_ns: int) -> PortArrays:
         """Each encoder turns the batches of its stream into the input of its port."""
-        return {
+        inputs = {
             encoder.port: encoder.encode(
                 [batch for batch in batches if batch.stream == encoder.stream], now_ns, until_ns
             )
             for encoder in self._encoders
         }
+        return inputs if self.spikes_per_tick is None else self._within_budget(inputs)
 
     def think(self, inputs: PortArrays, until_ns: int) -> PortArrays:
         """Step the network."""
         self.port_inputs = inputs
-        self.port_outputs = self.program.step(until_ns, inputs)
+        self.reached_ns = until_ns + self._shift_ns
+        if self._shift_ns:
+            shown = self.program.step(self.reached_ns, _shifted(inputs, self._shift_ns))
+            self.port_outputs = _shifted(shown, -self._shift_ns)
+        else:
+            self.port_outputs = self.program.step(until_ns, inputs)
         return self.port_outputs
 
     def decode(self, outputs: PortArrays, now_ns: int, until_ns: int) -> FloatArray:
@@ -79,6 +96,41 @@ class NetworkPolicy(Policy):
         return np.concatenate(
             [decoder.decode(outputs[decoder.port], now_ns, until_ns) for decoder in self._decoders]
         )
+
+    def behind_ns(self, now_ns: int) -> int:
+        """How much loop time the network has not lived through at loop time `now_ns`."""
+        return now_ns + self._shift_ns - self.reached_ns
+
+    def rejoin(self, now_ns: int) -> None:
+        """Go on at loop time `now_ns` from where the network stands, as if no time had passed."""
+        self._shift_ns = self.reached_ns - now_ns
+
+    def restore(self, state: State, reached_ns: int, now_ns: int) -> None:
+        """Go on at loop time `now_ns` from `state`, which the network had at `reached_ns` of its
+        own time. Raises ValueError: it is of another network, and nothing has changed.
+        """
+        self.program.restore(state)
+        self.reached_ns = reached_ns
+        self.rejoin(now_ns)
+
+    def _within_budget(self, inputs: PortArrays) -> PortArrays:
+        """The inputs, each port's spikes up to the budget: the earliest."""
+        kept = dict(inputs)
+        for port, values in inputs.items():
+            if values.dtype == SPIKE and len(values) > (self.spikes_per_tick or 0):
+                kept[port] = values[: self.spikes_per_tick]
+                self.shed += len(values) - len(kept[port])
+        return kept
+
+
+def _shifted(ports: PortArrays, shift_ns: int) -> PortArrays:
+    """The same, spikes later by `shift_ns`."""
+    moved = dict(ports)
+    for port, values in ports.items():
+        if values.dtype == SPIKE and len(values):
+            moved[port] = values.copy()
+            moved[port]["t_ns"] += shift_ns
+    return moved
 
 
 class ConventionalPolicy(Policy):

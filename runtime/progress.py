@@ -26,6 +26,19 @@ class RunProgress(ABC):
         """The run has ended; `text` says how."""
 
 
+class Silent(RunProgress):
+    """Shows nothing."""
+
+    def start(self, name: str, total_s: float) -> None:
+        """Nothing."""
+
+    def update(self, done_s: float, score: Callable[[], str]) -> None:
+        """Nothing."""
+
+    def finish(self, text: str) -> None:
+        """Nothing."""
+
+
 class Lines(RunProgress):
     """Plain lines: one when a run starts, one at every fifth of it, one when it ends."""
 

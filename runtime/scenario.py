@@ -27,11 +27,14 @@ from reflexarc.actuators.decoders import DecoderSpec, make_decoder
 from reflexarc.actuators.gate import Gate, GateSpec
 from reflexarc.runtime.backends import compile_network
 from reflexarc.runtime.config import Document, Strict, apply_setting, read_yaml
+from reflexarc.runtime.daemonspec import DaemonSpec
 from reflexarc.runtime.errors import ConfigError, MissingFileError, MissingPartError
+from reflexarc.runtime.faults import FaultsSpec
+from reflexarc.runtime.keys import LinkSpec
 from reflexarc.runtime.network import Input, Network, Output
 from reflexarc.runtime.policy import ConventionalPolicy, NetworkPolicy, Policy
 from reflexarc.runtime.sidecar import load
-from reflexarc.runtime.world import Controller, Part, Score, World
+from reflexarc.runtime.world import Controller, Device, Part, Score, World
 from reflexarc.sensors.encoders import EncoderSpec, make_encoder
 
 #: `file.py:Class`, a file beside scenario.yaml.
@@ -47,23 +50,51 @@ class PartSpec(Strict):
     config: dict[str, Any] = Field(default_factory=dict)
 
 
+class RangeSpec(Strict):
+    """Where `reflexarc tune` looks for a number; `log`: evenly in its logarithm."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.low < self.high or (self.log and self.low <= 0):
+            raise ValueError("need low below high, and with log both above 0")
+        return self
+
+
+class BaselineSpec(PartSpec):
+    """A conventional controller; `tune` has the keys of `config` that tuning may change.
+
+    A key is a path: `gains.0` is the first entry of the list `gains`.
+    """
+
+    tune: dict[str, RangeSpec] = Field(default_factory=dict)
+
+
 class WorldSpec(PartSpec):
     """The world, and where it runs.
 
     `process`: in the loop's own ("loop"), in one that the launcher starts ("own"), or in one that
     somebody else has started with `reflexarc world NAME` ("served"); the last two over the bus.
+    `link` says where a served one is, on this machine or another.
     """
 
     process: Literal["loop", "own", "served"] = "loop"
+    link: LinkSpec | None = None
 
 
 class AttachSpec(Strict):
     """A stream of camera events that other processes feed with `reflexarc attach`.
 
-    `width` and `height` are of the largest sensor that may feed it, in pixels.
+    `width` and `height` are of the largest sensor that may feed it, in pixels. At most
+    `buffer_events` wait for the loop: in real time the oldest give way, so that what a loop acts on
+    is never older than they take to come.
     """
 
     stream: Stream
+    buffer_events: int = Field(default=1 << 20, ge=1, le=1 << 28)
     width: int = Field(ge=1, le=65535)
     height: int = Field(ge=1, le=65535)
 
@@ -79,20 +110,39 @@ class ScenarioSpec(Strict):
     seed: int = Field(default=0, ge=0, lt=2**32)
     learning: bool = True
     world: WorldSpec | None = None
+    robot: PartSpec | None = None
     attach: list[AttachSpec] = Field(default_factory=list)
     network: str
     encoders: list[Annotated[EncoderSpec, Field(discriminator="kind")]] = Field(min_length=1)
     decoders: list[Annotated[DecoderSpec, Field(discriminator="kind")]] = Field(min_length=1)
     gate: GateSpec
+    faults: FaultsSpec | None = None
     score: PartSpec | None = None
-    baselines: dict[Name, PartSpec] = Field(default_factory=dict)
+    baselines: dict[Name, BaselineSpec] = Field(default_factory=dict)
+    daemon: DaemonSpec = DaemonSpec()
 
     @model_validator(mode="after")
     def _something_to_see(self) -> Self:
-        if self.world is None and not self.attach:
+        if self.world is None and self.robot is None and not self.attach:
             raise ValueError("need a world, or at least one stream under attach")
+        if self.world is not None and self.robot is not None:
+            raise ValueError("robot: there is a world already; keep one of them")
+        if self.robot is not None and self.mode != "wall":
+            raise ValueError("robot: its time cannot be simulated; set mode: wall")
         if any(encoder.stream == "truth" for encoder in self.encoders):
             raise ValueError("no encoder may listen to the stream 'truth'")
+        return self
+
+    @model_validator(mode="after")
+    def _faults_can_strike(self) -> Self:
+        for n, fault in enumerate(self.faults.schedule if self.faults else []):
+            if self.world is None:
+                raise ValueError("faults: there is no world to suffer them")
+            if fault.kind == "stall" and self.mode != "wall":
+                raise ValueError(f"faults.schedule.{n}: a stall needs mode: wall")
+            stream = getattr(fault, "stream", "")
+            if stream == "truth" or stream in {attach.stream for attach in self.attach}:
+                raise ValueError(f"faults.schedule.{n}: '{stream}' is not a sensor of the world")
         return self
 
 
@@ -149,6 +199,10 @@ class Scenario:
         self._check_ports()
         for kind, part, at in self._parts():
             self._config(kind, part, at)
+        for name, baseline in self.spec.baselines.items():
+            self._check_ranges(name, baseline)
+        if self.spec.world and self.spec.world.link:
+            self.spec.world.link.curve(self.document, ("world", "link"))
 
     @property
     def ticks(self) -> int:
@@ -178,6 +232,13 @@ class Scenario:
         return world.truth
 
     @property
+    def changes_s(self) -> list[float]:
+        """When the world is changed, by the key `changes` of its configuration."""
+        world = self.spec.world
+        changes = world.config.get("changes") if world is not None else None
+        return [float(change["at_s"]) for change in changes or []]
+
+    @property
     def has_window(self) -> bool:
         """Whether the world can show itself on a display."""
         world = self.spec.world
@@ -188,7 +249,7 @@ class Scenario:
     @cached_property
     def network(self) -> Network:
         """The network, read from its file."""
-        return load(self.folder / self.spec.network)
+        return load(self.document.file(self.folder, ("network",), self.spec.network))
 
     @property
     def network_files(self) -> list[Path]:
@@ -204,6 +265,12 @@ class Scenario:
         if self.spec.mode == "wall":
             world.keep_pace(self.spec.period_ns)
         return world
+
+    def make_device(self, seed: int) -> Device:
+        """The robot's own drivers. Raises ConfigError where the scenario names none."""
+        if self.spec.robot is None:
+            raise ConfigError(f"{self.spec.name}: this scenario has no robot of its own")
+        return self._make(Device, self.spec.robot, ("robot",), seed)
 
     def make_policy(self) -> NetworkPolicy:
         """The network with its encoders and decoders, in its first state."""
@@ -237,10 +304,35 @@ class Scenario:
         spec = self.spec
         if spec.world:
             yield World, spec.world, ("world",)
+        if spec.robot:
+            yield Device, spec.robot, ("robot",)
         if spec.score:
             yield Score, spec.score, ("score",)
         for name, baseline in spec.baselines.items():
             yield Controller, baseline, ("baselines", name)
+
+    def check_daemon(self) -> None:
+        """Make sure that a daemon can hold this loop. Raises ConfigError."""
+        spec, daemon = self.spec, self.spec.daemon
+        if 2 * spec.period_ns > daemon.deadman_ms * 1e6:
+            self.document.fail(
+                ("period_ns",),
+                f"at most half of the deadman's {daemon.deadman_ms:g} ms in a daemon "
+                f"(got {spec.period_ns})",
+            )
+        streams = sorted({encoder.stream for encoder in spec.encoders})
+        known = [*streams, *([daemon.pose.stream] if daemon.pose else [])]
+        for stream in daemon.streams:
+            if stream not in known:
+                self.document.fail(
+                    ("daemon", "streams", stream),
+                    f"no encoder listens to this stream; they listen to: {', '.join(streams)}",
+                )
+        if daemon.pose and len(daemon.pose.readings) != len(spec.gate.low):
+            self.document.fail(
+                ("daemon", "pose", "readings"),
+                f"{len(daemon.pose.readings)} entries, but a command has {len(spec.gate.low)}",
+            )
 
     def _check_ports(self) -> None:
         fed = [encoder.port for encoder in self.spec.encoders]
@@ -265,6 +357,17 @@ class Scenario:
                 ("gate", "low"),
                 f"{len(self.spec.gate.low)} entries, but the decoders give {commands} commands",
             )
+
+    def _check_ranges(self, name: str, baseline: BaselineSpec) -> None:
+        at = ("baselines", name)
+        config = self._config(Controller, baseline, at)[1].model_dump()
+        for key in baseline.tune:
+            try:
+                value = value_at(config, key)
+            except (KeyError, IndexError, TypeError, ValueError):
+                self.document.fail((*at, "tune", key), "there is no such key in the config")
+            if not isinstance(value, float | int) or isinstance(value, bool):
+                self.document.fail((*at, "tune", key), f"{value!r} is not a number to tune")
 
     def _input(self, n: int) -> Input:
         name = self.spec.encoders[n].port
@@ -329,8 +432,13 @@ def _import(path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    # Before it is run: classes look up their own module, as pydantic does for their annotations.
     sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module
 
 
@@ -365,6 +473,22 @@ def find(name: str) -> Path:
 
 def _no_port(name: str, ports: dict[str, Any], kind: str) -> str:
     return f"the network has no {kind} '{name}'; it has: {', '.join(ports) or 'none'}"
+
+
+def value_at(config: Any, key: str) -> Any:
+    """What stands in plain data at a path such as `gains.0`."""
+    for step in key.split("."):
+        config = config[int(step) if isinstance(config, list) else step]
+    return config
+
+
+def with_value(config: Any, key: str, value: float) -> Any:
+    """A copy of plain data in which another number stands at the path `key`."""
+    first, _, rest = key.partition(".")
+    step = int(first) if isinstance(config, list) else first
+    copied = config.copy()
+    copied[step] = with_value(config[step], rest, value) if rest else value
+    return copied
 
 
 def _inside(data: Any, at: tuple[str, ...]) -> Any:

@@ -25,6 +25,7 @@ from typing import IO
 from mcap.writer import CompressionType, Writer
 
 from reflexarc.ext.ring import FrameRing
+from reflexarc.runtime.files import sync_folder
 from reflexarc.runtime.recordformat import END, LAYOUTS, PROFILE, Entry, Kind, unpack
 
 #: How long the scribe rests when there is nothing to write.
@@ -126,15 +127,6 @@ def write(ring: FrameRing, part: IO[bytes], parent_fd: int, path: Path) -> dict[
 def part_path(path: Path) -> Path:
     """Where the recording stands until it is whole."""
     return path.with_name(path.name + ".part")
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a loss of power."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def main(arguments: list[str]) -> int:

@@ -116,14 +116,10 @@ def load(
         return _attach(nirfile.read(path), _from_arguments(overrides))
     document = read_yaml(path)
     sidecar = document.validate(Sidecar)
-    graph = path.parent / sidecar.graph
-    if not graph.is_file():
-        document.fail(("graph",), f"no such file: {graph}")
+    graph = document.file(path.parent, ("graph",), sidecar.graph)
     arrays: dict[str, Array] = {}
     if sidecar.arrays is not None:
-        if not (path.parent / sidecar.arrays).is_file():
-            document.fail(("arrays",), f"no such file: {path.parent / sidecar.arrays}")
-        arrays = read_arrays(path.parent / sidecar.arrays)
+        arrays = read_arrays(document.file(path.parent, ("arrays",), sidecar.arrays))
     network = _joined(graph, sidecar, arrays, document)
     if overrides:
         document = Document(str(path), {**document.data, **overrides}, document.lines)

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from reflexarc.runtime.batch import Batch
 from reflexarc.runtime.config import Strict
+from reflexarc.runtime.errors import LinkError
 from reflexarc.runtime.network import FloatArray
 
 
@@ -77,6 +78,13 @@ class Plant(ABC):
     def act(self, command: FloatArray) -> None:
         """Apply `command` from now until the next one. Raises LinkError."""
 
+    def kill(self) -> None:
+        """End the world without warning, as a crash would; for ordered faults.
+
+        Raises LinkError, now or in the next `observe`.
+        """
+        raise LinkError("the world was killed, as the scenario's faults order")
+
     def close(self) -> None:
         """Let go of the plant. May be called twice."""
         return
@@ -100,6 +108,18 @@ class LocalPlant(Plant):
     def close(self) -> None:
         """Close the world."""
         self._world.close()
+
+
+class Device(Part, Plant):
+    """A robot's own drivers: its sensors and motors, in real time.
+
+    What a robot.yaml names under `robot`, made as `Device(config, seed)`. `observe` returns what
+    has come since the last call and never blocks; `act` sends a command (float64, shape
+    (command_size,)) and returns. What either raises stops the robot. The motors themselves must
+    stop when no command comes: a daemon sends one every period.
+    """
+
+    command_size: ClassVar[int] = 1
 
 
 class NoPlant(Plant):
@@ -138,3 +158,8 @@ class Score(Part):
     @abstractmethod
     def value(self) -> float:
         """The score so far."""
+
+    @property
+    def trials(self) -> Sequence[float]:
+        """Where the task is one of several trials: the score of each that is over."""
+        return ()

@@ -85,6 +85,8 @@ class Datagrams:
                 parts.append(self._decoded(data))
         except (TimeoutError, BlockingIOError):
             pass
+        if len(parts) == 1:
+            return parts[0]
         return np.concatenate(parts) if parts else np.zeros(0, EVENT)
 
     def _decoded(self, data: bytes) -> Array:
@@ -93,9 +95,10 @@ class Datagrams:
         if events is None:
             self.malformed += 1
             return np.zeros(0, EVENT)
-        inside = (events["x"] < self._width) & (events["y"] < self._height)
-        self.outside += len(events) - int(np.count_nonzero(inside))
-        events = events[inside]
+        if events["x"].max() >= self._width or events["y"].max() >= self._height:
+            inside = (events["x"] < self._width) & (events["y"] < self._height)
+            self.outside += len(events) - int(np.count_nonzero(inside))
+            events = events[inside]
         if len(events):
             events["t"] = self._stream_us(events["t"].astype(np.int64))
         return events

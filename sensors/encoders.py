@@ -1,4 +1,4 @@
-"""All encoders a scenario may name."""
+"""All encoders a scenario may name; docs/encoders.md lists them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TypeAlias
 
 from reflexarc.sensors.encoder import Encoder
 from reflexarc.sensors.latency import Latency, LatencySpec
-from reflexarc.sensors.pooling import PooledPixels, PooledPixelsSpec
+from reflexarc.sensors.opticflow import OpticFlow, OpticFlowSpec
+from reflexarc.sensors.pooling import PixelsSpec, PooledPixels, PooledPixelsSpec
 from reflexarc.sensors.population import (
     Delta,
     DeltaSpec,
@@ -14,12 +15,22 @@ from reflexarc.sensors.population import (
     GaussianPopulationSpec,
     Level,
     LevelSpec,
+    Rate,
+    RateSpec,
     SignedRate,
     SignedRateSpec,
 )
 
 EncoderSpec: TypeAlias = (
-    PooledPixelsSpec | GaussianPopulationSpec | SignedRateSpec | DeltaSpec | LevelSpec | LatencySpec
+    PixelsSpec
+    | PooledPixelsSpec
+    | OpticFlowSpec
+    | GaussianPopulationSpec
+    | RateSpec
+    | SignedRateSpec
+    | DeltaSpec
+    | LevelSpec
+    | LatencySpec
 )
 
 
@@ -30,10 +41,14 @@ def make_encoder(spec: EncoderSpec, port_size: int) -> Encoder:
         ValueError: the encoder does not make that many lines.
     """
     match spec:
-        case PooledPixelsSpec():
+        case PixelsSpec() | PooledPixelsSpec():
             return PooledPixels(spec, port_size)
+        case OpticFlowSpec():
+            return OpticFlow(spec, port_size)
         case GaussianPopulationSpec():
             return GaussianPopulation(spec, port_size)
+        case RateSpec():
+            return Rate(spec, port_size)
         case SignedRateSpec():
             return SignedRate(spec, port_size)
         case DeltaSpec():

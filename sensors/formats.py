@@ -1,24 +1,23 @@
 """Kinds of files of camera events, told by how they begin, else by the ending of the name.
 
-`.aedat4`, `.raw` (EVT2, EVT3), `.dat` (cd), `.es` and `.csv` (t,x,y,on with a header line)
-are read by faery. What it refuses is read here:
+`.aedat4`, `.raw` (EVT2, EVT3), `.dat` (cd) and `.es` are read by faery, what it refuses here:
 
 - `.dat` of type 2d, and version 1 of it: Prophesee's older layout (N-CARS);
 - `.aedat`, AEDAT 2: big-endian pairs of address and microseconds, of the DVS128 or of a DAVIS
   (iniVation, "AEDAT file formats"; an address with bit 31 set is not an event). Addresses count
   from the lower right: they are turned into those of an image;
-- `.bin`: the 5-byte ATIS format of N-MNIST (Orchard et al. 2015, Front. Neurosci. 9:437);
-- `.txt`: the text of the event-camera data set (Mueggler et al. 2017, IJRR 36:142), a line an
-  event, `t[s] x y p`.
+- `.bin`: the 5-byte ATIS format of N-MNIST (Orchard et al. 2015, Front. Neurosci. 9:437).
 
-EVT2.1 is in `evt21.py`, HDF5 in `hdf5events.py`, bags of ROS in `rosbag.py`.
+EVT2.1 is in `evt21.py`, text in `textevents.py`, HDF5 in `hdf5events.py`, bags of ROS in
+`rosbag.py`.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
-from itertools import islice
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +30,7 @@ from reflexarc.runtime.errors import ConfigError
 from reflexarc.sensors.evt21 import read_evt21, size_of
 from reflexarc.sensors.hdf5events import open_hdf5
 from reflexarc.sensors.rosbag import open_bag
+from reflexarc.sensors.textevents import open_text
 
 #: Assumed where neither the file nor the caller says how large the sensor is.
 DEFAULT_SIZE = (1280, 720)
@@ -38,10 +38,14 @@ DEFAULT_SIZE = (1280, 720)
 CHUNK = 1 << 14
 #: Sides of the sensors that `.bin` files come from; the smallest that fits is taken.
 _ATIS_SIDES = (34, 128, 256)
+_ATIS_OVERFLOW = 240
 #: Sizes of the DAVIS; the smallest that fits is taken.
 _DAVIS_SIZES = ((240, 180), (346, 260), (640, 480))
 _EVT_WORD_BYTES = {"2": 4, "2.0": 4, "2.1": 8, "21": 8, "3": 2, "3.0": 2}
 _EVT_VERSION = re.compile(rb"^% (?:evt |format EVT)([\d.]+)", re.MULTILINE)
+_HEADER_END = re.compile(rb"% end\s*$|# ?End Of ASCII Header", re.IGNORECASE)
+#: Of sensors of Prophesee, as plugins are named; others are as large as is assumed anyway.
+_GENERATIONS = {b"genx320": (320, 320), b"gen3": (640, 480)}
 _DAT_TYPES = {0x00: "2d", 0x0C: "cd"}
 
 
@@ -56,16 +60,17 @@ class Opened(NamedTuple):
 Size = tuple[int, int] | None
 
 
-def open_events(path: Path, size: Size) -> Opened:
-    """Open a file of events; `size` is (width, height) where it does not say.
+def open_events(path: Path, size: Size, topic: str | None = None) -> Opened:
+    """Open a file of events; `size` is (width, height) where it does not say, `topic` of a bag.
 
     Raises:
         ConfigError: no known kind, or damaged where it begins.
     """
-    if path.is_dir():
-        return _open_bag(path, size)
-    with path.open("rb") as file:
-        begin = file.read(64)
+    begin = b"" if path.is_dir() else _begin(path)
+    if path.is_dir() or begin.startswith(b"#ROSBAG") or path.suffix.lower() == ".bag":
+        return Opened(*open_bag(path, topic))
+    if topic is not None:
+        raise ConfigError(f"{path}: only a bag of ROS has topics; leave out --topic")
     for magic, opener in _MAGIC.items():
         if begin.startswith(magic):
             return opener(path, size)
@@ -76,15 +81,49 @@ def open_events(path: Path, size: Size) -> Opened:
     return ENDINGS[kind](path, size)
 
 
-def _open_bag(path: Path, size: Size) -> Opened:
-    return Opened(*open_bag(path))
+def _begin(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(64)
 
 
 def _open_faery(path: Path, size: Size, name: str) -> Opened:
-    stream = faery.events_stream_from_file(
-        path, dimensions_fallback=size or DEFAULT_SIZE, file_type=_FAERY_TYPES[name.split()[0]]
-    )
-    return Opened(name, stream.dimensions(), lambda: iter(stream))
+    kind = _FAERY_TYPES[name.split()[0]]
+    with _no_panic():
+        stream = faery.events_stream_from_file(
+            path, dimensions_fallback=size or DEFAULT_SIZE, file_type=kind
+        )
+
+    def chunks() -> Iterator[Array]:
+        rest = iter(stream)
+        while True:
+            with _no_panic():
+                chunk = next(rest, None)
+            if chunk is None:
+                return
+            yield chunk
+
+    return Opened(name, stream.dimensions(), chunks)
+
+
+@contextmanager
+def _no_panic() -> Iterator[None]:
+    """Turns a panic of faery's compiled part into a RuntimeError, without its text on stderr.
+
+    It writes that to the file descriptor, which is therefore elsewhere for so long.
+    """
+    stderr = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    except BaseException as error:
+        # it has no name to import, and is no Exception
+        if type(error).__name__ != "PanicException":
+            raise
+        raise RuntimeError(str(error)) from None
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 def _open_aedat4(path: Path, size: Size) -> Opened:
@@ -93,10 +132,6 @@ def _open_aedat4(path: Path, size: Size) -> Opened:
 
 def _open_es(path: Path, size: Size) -> Opened:
     return _open_faery(path, size, "ES")
-
-
-def _open_csv(path: Path, size: Size) -> Opened:
-    return _open_faery(path, size, "CSV")
 
 
 def _open_percent(path: Path, size: Size) -> Opened:
@@ -110,11 +145,12 @@ def _by_ending(path: Path, size: Size) -> Opened:
 
 
 def _header(path: Path, mark: bytes) -> bytes:
-    """The lines at the beginning of a file that begin with `mark`."""
-    header = bytearray()
+    """The lines at the beginning of a file that begin with `mark`, up to one that ends them."""
+    header, line = bytearray(), b""
     with path.open("rb") as file:
-        while file.peek(1)[:1] == mark:
-            header += file.readline(4096)
+        while file.peek(1)[:1] == mark and not _HEADER_END.match(line):
+            line = file.readline(4096)
+            header += line
     return bytes(header)
 
 
@@ -126,12 +162,17 @@ def _open_evt(path: Path, size: Size) -> Opened:
     if version not in _EVT_WORD_BYTES:
         raise ConfigError(f"{path}: not an EVT2 or EVT3 recording: its header names no version")
     _check_whole(path, len(header), _EVT_WORD_BYTES[version])
+    size = size or size_of(header) or _size_of_sensor(header)
     if version in ("2.1", "21"):
-        known = size or size_of(header) or DEFAULT_SIZE
-        return Opened("EVT2.1", known, lambda: read_evt21(path, header, CHUNK))
+        return Opened("EVT2.1", size or DEFAULT_SIZE, lambda: read_evt21(path, header, CHUNK))
     return _open_faery(path, size, f"EVT {version}")._replace(
         format=f"EVT{version.removesuffix('.0')}"
     )
+
+
+def _size_of_sensor(header: bytes) -> Size:
+    """What an older header tells by naming the sensor's generation alone."""
+    return next((size for name, size in _GENERATIONS.items() if name in header.lower()), None)
 
 
 def _check_whole(path: Path, header_bytes: int, event_bytes: int) -> None:
@@ -205,17 +246,27 @@ def _open_dvs128(raw: npt.NDArray[np.uint32]) -> Opened:
 
 
 def _open_atis(path: Path, size: Size) -> Opened:
-    """`.bin`: x, y, then big-endian 24 bits, polarity on top of 23 bits of microseconds."""
+    """`.bin`: x, y, then big-endian 24 bits, polarity on top of 23 bits of microseconds.
+
+    A row of 240 is no pixel: all times from there on are 2^13 us later.
+    """
     _check_whole(path, 0, 5)
     raw = np.memmap(path, np.uint8, "r").reshape(-1, 5)
-    side = next(side for side in _ATIS_SIDES if int(raw[:, :2].max()) < side)
+    seen = raw[raw[:, 1] != _ATIS_OVERFLOW, :2]
+    side = next(side for side in _ATIS_SIDES if int(seen.max(initial=0)) < side)
 
-    def decode(part: npt.NDArray[np.uint8]) -> Array:
-        wide = part.astype(np.uint32)
-        t_us = (wide[:, 2] & 0x7F) << 16 | wide[:, 3] << 8 | wide[:, 4]
-        return _events(t_us, wide[:, 0], wide[:, 1], wide[:, 2] >> 7)
+    def chunks() -> Iterator[Array]:
+        overflows = 0
+        for begin in range(0, len(raw), CHUNK):
+            wide = raw[begin : begin + CHUNK].astype(np.uint64)
+            is_event = wide[:, 1] != _ATIS_OVERFLOW
+            turns = overflows + np.cumsum(~is_event).astype(np.uint64)
+            overflows = turns[-1]
+            t_us = (wide[:, 2] & 0x7F) << 16 | wide[:, 3] << 8 | wide[:, 4]
+            events = _events(t_us + (turns << 13), wide[:, 0], wide[:, 1], wide[:, 2] >> 7)
+            yield events[is_event]
 
-    return Opened("ATIS bin", size or (side, side), _in_chunks(raw, decode))
+    return Opened("ATIS bin", size or (side, side), lambda: _unwrapped(chunks(), 23))
 
 
 def _events(t_us: Array, x: Array, y: Array, on: Array | int) -> Array:
@@ -228,7 +279,23 @@ Decode = Callable[[Array], Array]
 
 
 def _in_chunks(raw: Array, decode: Decode) -> Callable[[], Iterator[Array]]:
-    return lambda: (decode(np.array(raw[k : k + CHUNK])) for k in range(0, len(raw), CHUNK))
+    return lambda: _unwrapped(
+        (decode(np.array(raw[k : k + CHUNK])) for k in range(0, len(raw), CHUNK)), 32
+    )
+
+
+def _unwrapped(chunks: Iterator[Array], bits: int) -> Iterator[Array]:
+    """Times of so many bits, which start anew: a fall by more than half of that is such a start."""
+    newest, turns = 0, 0
+    for events in chunks:
+        if len(events):
+            t_us = events["t"].astype(np.int64)
+            starts = np.diff(t_us, prepend=newest) < -(1 << bits - 1)
+            newest = int(t_us[-1])
+            t_us += (turns + np.cumsum(starts)) << bits
+            turns += int(starts.sum())
+            events["t"] = t_us
+        yield events
 
 
 def _largest(raw: Array, decode: Decode) -> tuple[int, int]:
@@ -241,30 +308,16 @@ def _largest(raw: Array, decode: Decode) -> tuple[int, int]:
 
 
 def _open_text(path: Path, size: Size) -> Opened:
-    def chunks() -> Iterator[Array]:
-        with path.open(encoding="ascii", errors="replace") as file:
-            done = 0
-            while lines := list(islice(file, CHUNK)):
-                yield _parse_text(lines, path, done)
-                done += len(lines)
-
-    return Opened("text", size or DEFAULT_SIZE, chunks)
+    found, chunks = open_text(path, CHUNK)
+    name = "CSV" if path.suffix.lower() == ".csv" else "text"
+    return Opened(name, size or found or DEFAULT_SIZE, chunks)
 
 
-def _parse_text(lines: list[str], path: Path, done: int) -> Array:
-    events = np.empty(len(lines), EVENT)
-    for n, line in enumerate(lines):
-        try:
-            t_s, x, y, p = line.split()
-            events[n] = round(float(t_s) * 1e6), int(x), int(y), ("0", "1").index(p)
-        except (ValueError, OverflowError):
-            raise ConfigError(
-                f"{path}:{done + n + 1}: expected 't[s] x y p', got {line.strip()[:40]!r}"
-            ) from None
-    return events
+def _refuse_packed(path: Path, size: Size) -> Opened:
+    raise ConfigError(f"{path}: a compressed file; unpack it first")
 
 
-_FAERY_TYPES = {"AEDAT4": "aedat", "ES": "es", "CSV": "csv", "EVT": "evt", "DAT": "dat"}
+_FAERY_TYPES = {"AEDAT4": "aedat", "ES": "es", "EVT": "evt", "DAT": "dat"}
 
 Opener = Callable[[Path, Size], Opened]
 #: How files begin that say what they are.
@@ -272,8 +325,12 @@ _MAGIC: dict[bytes, Opener] = {
     b"#!AER-DAT4": _open_aedat4,
     b"#!AER-DAT": _open_aer,
     b"Event Stream": _open_es,
-    b"#ROSBAG": _open_bag,
     b"\x89HDF\r\n": lambda path, size: Opened(*open_hdf5(path, size or DEFAULT_SIZE, CHUNK)),
+    b"\x1f\x8b": _refuse_packed,  # gzip
+    b"PK\x03\x04": _refuse_packed,  # zip
+    b"\x28\xb5\x2f\xfd": _refuse_packed,  # zstd
+    b"\xfd7zXZ": _refuse_packed,
+    b"BZh": _refuse_packed,
     b"%": _open_percent,
 }
 ENDINGS: dict[str, Opener] = {
@@ -282,10 +339,10 @@ ENDINGS: dict[str, Opener] = {
     ".raw": _open_evt,
     ".dat": _open_dat,
     ".es": _open_es,
-    ".csv": _open_csv,
+    ".csv": _open_text,
     ".bin": _open_atis,
     ".txt": _open_text,
-    ".bag": _open_bag,
+    ".bag": lambda path, size: Opened(*open_bag(path, None)),
     ".h5": _MAGIC[b"\x89HDF\r\n"],
     ".hdf5": _MAGIC[b"\x89HDF\r\n"],
 }

@@ -2,14 +2,15 @@
 
 DSEC (Gehrig et al. 2021, IEEE RA-L 6(3)): `events/x`, `y`, `p` and `t`, in microseconds since
 `t_offset`; times here include it. MVSEC (Zhu et al. 2018, IEEE RA-L 3(3)): rows of x, y, seconds
-and polarity (-1, 1) in `davis/left/events`; the left camera is read. What is compressed by a filter
-of Blosc needs the package hdf5plugin.
+and polarity (-1, 1) in `davis/left/events`, or `davis/right/events` where there is no left. What is
+compressed by a filter of Blosc needs the package hdf5plugin.
 """
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -18,7 +19,7 @@ import numpy as np
 from reflexarc.runtime.batch import EVENT, Array
 from reflexarc.runtime.errors import ConfigError
 
-MVSEC_EVENTS = "davis/left/events"
+MVSEC_EVENTS = ("davis/left/events", "davis/right/events")
 MVSEC_SIZE = (346, 260)
 
 
@@ -35,8 +36,12 @@ def open_hdf5(
     with h5py.File(path) as file:
         if all(f"events/{name}" in file for name in "txyp"):
             name, find, used = "HDF5 DSEC", _dsec, [f"events/{name}" for name in "txyp"]
-        elif MVSEC_EVENTS in file:
-            name, find, used, size = "HDF5 MVSEC", _mvsec, [MVSEC_EVENTS], MVSEC_SIZE
+        elif camera := next((camera for camera in MVSEC_EVENTS if camera in file), None):
+            name, find, used, size = "HDF5 MVSEC", partial(_mvsec, camera), [camera], MVSEC_SIZE
+        elif "CD/events" in file:
+            raise ConfigError(
+                f"{path}: HDF5 in Metavision's layout is not read; export it as EVT3 (.raw)"
+            )
         else:
             raise ConfigError(
                 f"{path}: HDF5 in neither DSEC's nor MVSEC's layout; it has: {', '.join(file)}"
@@ -72,8 +77,8 @@ def _dsec(file: h5py.File, chunk: int) -> Iterator[Array]:
         yield events
 
 
-def _mvsec(file: h5py.File, chunk: int) -> Iterator[Array]:
-    table = file[MVSEC_EVENTS]
+def _mvsec(camera: str, file: h5py.File, chunk: int) -> Iterator[Array]:
+    table = file[camera]
     for begin in range(0, len(table), chunk):
         rows = table[begin : begin + chunk]
         events = np.empty(len(rows), EVENT)

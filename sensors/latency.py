@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from reflexarc.runtime.batch import SPIKE, Array, Batch
 from reflexarc.runtime.config import Strict
 from reflexarc.sensors.encoder import Encoder
+from reflexarc.sensors.population import check_line_each, check_ranges
 
 
 class LatencySpec(Strict):
@@ -23,18 +24,13 @@ class LatencySpec(Strict):
     kind: Literal["latency"]
     stream: str
     port: str
-    readings: list[int] = Field(min_length=1)
+    readings: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     low: list[float]
     high: list[float]
 
     @model_validator(mode="after")
     def _a_range_each(self) -> Self:
-        if not len(self.readings) == len(self.low) == len(self.high):
-            raise ValueError("readings, low and high: must have as many entries each")
-        if any(low >= high for low, high in zip(self.low, self.high, strict=True)):
-            raise ValueError("low: must be below high")
-        if min(self.readings) < 0:
-            raise ValueError("readings: must not be negative")
+        check_ranges(self.readings, self.low, self.high)
         return self
 
 
@@ -46,11 +42,7 @@ class Latency(Encoder):
     """
 
     def __init__(self, spec: LatencySpec, port_size: int) -> None:
-        if port_size != len(spec.readings):
-            raise ValueError(
-                f"port '{spec.port}' has {port_size} lines, but there are {len(spec.readings)} "
-                "readings"
-            )
+        check_line_each(spec.port, port_size, len(spec.readings))
         self.stream, self.port, self.size = spec.stream, spec.port, port_size
         self._readings = np.array(spec.readings)
         self._low, self._high = np.array(spec.low), np.array(spec.high)

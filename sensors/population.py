@@ -1,4 +1,4 @@
-"""Encoders of readings: Gaussian population, signed rate, delta, and level.
+"""Encoders of readings: Gaussian population, rate, signed rate, delta, and level.
 
 Rates become spikes without chance: each line adds up its rate and spikes at every whole number,
 so a line at r Hz gives r spikes a second, evenly spaced.
@@ -43,6 +43,26 @@ class GaussianPopulationSpec(Strict):
     def _some_range(self) -> Self:
         if self.low >= self.high:
             raise ValueError("low must be below high")
+        return self
+
+
+class RateSpec(Strict):
+    """Each reading as the rate of one line (Adrian & Zotterman 1926, J. Physiol. 61:151).
+
+    0 at `low` and below, `max_rate_hz` at `high` and above, and straight in between.
+    """
+
+    kind: Literal["rate"]
+    stream: str
+    port: str
+    readings: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    low: list[float]
+    high: list[float]
+    max_rate_hz: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _a_range_each(self) -> Self:
+        check_ranges(self.readings, self.low, self.high)
         return self
 
 
@@ -106,6 +126,14 @@ class LevelSpec(Strict):
         return self
 
 
+def check_ranges(readings: list[int], low: list[float], high: list[float]) -> None:
+    """Raises ValueError: not one range for each reading, or one that is empty."""
+    if not len(readings) == len(low) == len(high):
+        raise ValueError("readings, low and high: must have as many entries each")
+    if any(one >= other for one, other in zip(low, high, strict=True)):
+        raise ValueError("low: must be below high")
+
+
 def _check_pairs(readings: list[int], values: list[float], name: str) -> None:
     if len(values) != len(readings):
         raise ValueError(f"{name}: {len(values)} entries, but there are {len(readings)} readings")
@@ -159,6 +187,22 @@ class GaussianPopulation(_ReadingEncoder):
         return self.rates_hz(float(values[self._spec.reading])) * duration_s
 
 
+class Rate(_ReadingEncoder):
+    """See `RateSpec`. Raises ValueError where the port lacks a line a reading."""
+
+    def __init__(self, spec: RateSpec, port_size: int) -> None:
+        check_line_each(spec.port, port_size, len(spec.readings))
+        super().__init__(spec.stream, spec.port, port_size, max(spec.readings))
+        self._readings = np.array(spec.readings)
+        self._low, self._high = np.array(spec.low), np.array(spec.high)
+        self._max_rate_hz = spec.max_rate_hz
+
+    def _expected(self, values: Array, duration_s: float) -> FloatArray:
+        share = (values[self._readings] - self._low) / (self._high - self._low)
+        rates_hz: FloatArray = self._max_rate_hz * np.clip(share, 0.0, 1.0)
+        return rates_hz * duration_s
+
+
 class SignedRate(_ReadingEncoder):
     """See `SignedRateSpec`. Raises ValueError where the port lacks two lines a reading."""
 
@@ -199,11 +243,7 @@ class Level(Encoder):
     """See `LevelSpec`. Raises ValueError where the port lacks a line a reading."""
 
     def __init__(self, spec: LevelSpec, port_size: int) -> None:
-        if port_size != len(spec.readings):
-            raise ValueError(
-                f"port '{spec.port}' has {port_size} lines, but there are "
-                f"{len(spec.readings)} readings"
-            )
+        check_line_each(spec.port, port_size, len(spec.readings))
         self.stream, self.port, self.size = spec.stream, spec.port, port_size
         self._readings = np.array(spec.readings)
         self._gain = np.array(spec.gain)
@@ -221,6 +261,12 @@ class Level(Encoder):
 def _both_ways(values: FloatArray) -> FloatArray:
     """Each value for the first line of its pair, and negated for the second."""
     return np.column_stack((values, -values)).ravel()
+
+
+def check_line_each(port: str, port_size: int, readings: int) -> None:
+    """Raises ValueError: the port has not one line for each reading."""
+    if port_size != readings:
+        raise ValueError(f"port '{port}' has {port_size} lines, but there are {readings} readings")
 
 
 def _check_port(port: str, port_size: int, readings: int) -> None:

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from reflexarc.runtime.batch import EVENT, Array, Batch, Schema
-from reflexarc.runtime.errors import ConfigError, MissingFileError
+from reflexarc.runtime.errors import ConfigError, MissingFileError, ReflexarcError
 from reflexarc.sensors.base import Sensor
 from reflexarc.sensors.formats import open_events
+
+
+class EventSource(Protocol):
+    """What can be played: chunks of EVENT in order of time, anew at each iteration."""
+
+    @property
+    def width(self) -> int:
+        """Pixels in a row."""
+
+    @property
+    def height(self) -> int:
+        """Pixels in a column."""
+
+    def __iter__(self) -> Iterator[Array]:
+        """The chunks; they may be written to."""
 
 
 class RecordingReader:
@@ -27,19 +43,21 @@ class RecordingReader:
         width, height: of the sensor, in pixels.
     """
 
-    def __init__(self, path: Path | str, *, size: tuple[int, int] | None = None) -> None:
-        """`size` is (width, height) for files that do not say.
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        size: tuple[int, int] | None = None,
+        topic: str | None = None,
+    ) -> None:
+        """`size` is (width, height) for files that do not say; `topic` is for bags with several.
 
         Raises MissingFileError, and ConfigError for a file that is empty or of an unknown kind.
         """
         self.path = Path(path)
-        bag = (self.path / "metadata.yaml").is_file()
-        if not (bag or self.path.is_file()):
-            raise MissingFileError(f"{path}: no such file; check the name")
-        if not bag and self.path.stat().st_size == 0:
-            raise ConfigError(f"{path}: the file is empty")
         with _Complaints(self.path):
-            opened = open_events(self.path, size)
+            _check_there(self.path)
+            opened = open_events(self.path, size, topic)
         self.format, (self.width, self.height), self._chunks = opened
 
     def __iter__(self) -> Iterator[Array]:
@@ -50,21 +68,33 @@ class RecordingReader:
                 if len(chunk) == 0:
                     continue
                 self._check_inside(chunk)
-                chunk["t"][0] = max(chunk["t"][0], newest)
-                chunk["t"] = np.maximum.accumulate(chunk["t"])
-                newest, empty = chunk["t"][-1], False
+                t_us = chunk["t"].copy()  # side by side, which is quicker to go through
+                if t_us[0] < newest or (t_us[1:] < t_us[:-1]).any():
+                    t_us[0] = max(t_us[0], newest)
+                    chunk["t"] = t_us = np.maximum.accumulate(t_us)
+                newest, empty = t_us[-1], False
                 yield chunk
         if empty:
             raise ConfigError(f"{self.path}: it holds no events")
 
     def _check_inside(self, chunk: Array) -> None:
-        outside = (chunk["x"] >= self.width) | (chunk["y"] >= self.height)
-        if outside.any():
+        if chunk["x"].max() >= self.width or chunk["y"].max() >= self.height:
+            outside = (chunk["x"] >= self.width) | (chunk["y"] >= self.height)
             x, y = chunk[["x", "y"]][np.argmax(outside)]
             raise ConfigError(
                 f"{self.path}: an event at ({x}, {y}) lies outside {self.width}x{self.height}; "
                 "give the size of the sensor"
             )
+
+
+def _check_there(path: Path) -> None:
+    if path.is_dir():
+        if not (path / "metadata.yaml").is_file():
+            raise ConfigError(f"{path}: a folder without metadata.yaml is not a bag of ROS 2")
+    elif not path.is_file():
+        raise MissingFileError(f"{path}: no such file; check the name")
+    elif path.stat().st_size == 0:
+        raise ConfigError(f"{path}: the file is empty")
 
 
 class _Complaints:
@@ -76,14 +106,18 @@ class _Complaints:
     def __enter__(self) -> None:
         return
 
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
-        # faery raises RuntimeError, ValueError and bare Exception; ours pass through.
-        if kind in (RuntimeError, ValueError, OSError, Exception):
-            lines = str(error).splitlines() or [str(kind)]
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        # The libraries raise whatever damage leads them to; ours pass through.
+        if isinstance(error, Exception) and not isinstance(error, ReflexarcError):
+            # a KeyError puts its text in quotes
+            text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+            lines = text.splitlines() or [type(error).__name__]
             raise ConfigError(f"{self._path}: cannot be read: {lines[0]}") from None
 
 
-def play(reader: RecordingReader, *, speed: float = 1.0, repeat: bool = False) -> Iterator[Array]:
+def play(reader: EventSource, *, speed: float = 1.0, repeat: bool = False) -> Iterator[Array]:
     """The chunks of `reader` in stream time: the first event at 0, times divided by `speed`.
 
     With `repeat` the recording starts again, one microsecond after its end, for ever. Raises
@@ -96,9 +130,11 @@ def play(reader: RecordingReader, *, speed: float = 1.0, repeat: bool = False) -
         begin, end = None, 0
         for chunk in reader:
             begin = chunk["t"][0] if begin is None else begin
-            elapsed = chunk["t"] - begin
-            end = int(elapsed[-1])
-            chunk["t"] = np.floor((elapsed + np.uint64(offset_us)) / speed)
+            end = int(chunk["t"][-1] - begin)
+            if speed == 1.0:
+                chunk["t"] += np.uint64((offset_us - int(begin)) % (1 << 64))  # adding wraps
+            else:
+                chunk["t"] = np.floor((chunk["t"] - begin + np.uint64(offset_us)) / speed)
             yield chunk
         if not repeat:
             return
@@ -115,7 +151,7 @@ class RecordingSensor(Sensor):
 
     def __init__(
         self,
-        reader: RecordingReader,
+        reader: EventSource,
         *,
         stream: str = "camera",
         speed: float = 1.0,

@@ -1,6 +1,7 @@
 """Renderers: what a camera in a PyBullet world sees, as linear luminance.
 
 `raster` is ours. `tiny` is PyBullet's TinyRenderer: slower, without lens, and a check of ours.
+`egl` draws with OpenGL, without a window (see `reflexarc.sensors.egl`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from reflexarc.sensors.meshfile import LUMA
 from reflexarc.sensors.mount import Mount, Triple
 from reflexarc.sensors.scene import Scene
 
-RendererKind = Literal["raster", "tiny"]
+RendererKind = Literal["raster", "tiny", "egl"]
 Samples = Literal["edges", "4x4", "1"]
 
 
@@ -45,7 +46,7 @@ class RendererSpec(Strict):
 
     Attributes:
         width, height: in pixels.
-        renderer: "raster", or PyBullet's "tiny" (no lens distortion).
+        renderer: "raster", PyBullet's "tiny" (field_of_view_deg alone), or "egl" (no distortion).
         samples: where a pixel is the mean of 16 samples: in all ("4x4"), where there is an edge or
             a contrast ("edges"), or nowhere ("1": makes bursts of events).
         most_triangles: of one mesh; larger ones are decimated when they are loaded.
@@ -67,6 +68,8 @@ class RendererSpec(Strict):
         plain = self.lens.focal_px is None and self.lens.centre_px is None
         if self.renderer == "tiny" and (any(lens.distortion) or not plain):
             raise ValueError("`renderer: tiny` knows only field_of_view_deg; use `raster`")
+        if self.renderer == "egl" and any(lens.distortion):
+            raise ValueError("`renderer: egl` knows no distortion; use `raster`")
         return self
 
 
@@ -193,6 +196,14 @@ def _in_view(camera: Floats, poses: Floats) -> Floats:
 
 
 def make_renderer(spec: RendererSpec, scene: Scene, mount: Mount) -> Renderer:
-    """The renderer that `spec` names."""
+    """The renderer that `spec` names.
+
+    Raises:
+        MissingPartError, UnsupportedError: `egl` without moderngl, or without OpenGL 3.3.
+    """
+    if spec.renderer == "egl":
+        from reflexarc.sensors.egl import EglRenderer
+
+        return EglRenderer(spec, scene, mount)
     kind = {"raster": RasterRenderer, "tiny": TinyRenderer}[spec.renderer]
     return kind(spec, scene, mount)

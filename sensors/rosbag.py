@@ -39,14 +39,16 @@ TYPES = ("event_camera_msgs/msg/EventPacket", "event_array_msgs/msg/EventArray")
 Decoder = Callable[[Any], Array]
 
 
-def open_bag(path: Path) -> tuple[str, tuple[int, int], Callable[[], Iterator[Array]]]:
+def open_bag(
+    path: Path, topic: str | None
+) -> tuple[str, tuple[int, int], Callable[[], Iterator[Array]]]:
     """Format, (width, height) and events of a bag: a file of ROS 1, a folder of ROS 2.
 
     Raises:
-        ConfigError: a package is missing, the bag has not one topic of events, or they are in
-            another encoding.
+        ConfigError: a package is missing, the bag has not that topic of events, or, without one
+            given, not one alone, or they are in another encoding.
     """
-    first = next(_messages(path), None)
+    first = next(_messages(path, topic), None)
     if first is None:
         raise ConfigError(f"{path}: the bag has no events")
     make = _DECODERS.get(first.encoding)
@@ -60,14 +62,14 @@ def open_bag(path: Path) -> tuple[str, tuple[int, int], Callable[[], Iterator[Ar
 
     def chunks() -> Iterator[Array]:
         decode = make(path, first)
-        for message in _messages(path):
+        for message in _messages(path, topic):
             yield decode(message)
 
     return f"ROS bag {first.encoding}", (first.width, first.height), chunks
 
 
-def _messages(path: Path) -> Iterator[Any]:
-    """The messages of the one topic of events."""
+def _messages(path: Path, topic: str | None) -> Iterator[Any]:
+    """The messages of a topic of events; of the only one if None."""
     highlevel, typesys = (_package(path, f"rosbags.{name}") for name in ("highlevel", "typesys"))
     store = typesys.get_typestore(typesys.Stores.LATEST)
     for name in TYPES:
@@ -80,11 +82,21 @@ def _messages(path: Path) -> Iterator[Any]:
     with closing(reader):
         found = [link for link in reader.connections if link.msgtype in TYPES]
         topics = sorted({link.topic for link in found})
-        if len(topics) != 1:
-            said = "no topic" if not topics else f"{len(topics)} topics, {', '.join(topics)},"
-            raise ConfigError(f"{path}: the bag has {said} of type EventPacket; it must have one")
+        if topic is not None and topic in topics:
+            found = [link for link in found if link.topic == topic]
+        elif topic is not None or len(topics) != 1:
+            raise ConfigError(f"{path}: {_choice(topic, topics)}")
         for link, _, raw in reader.messages(found):
             yield reader.deserialize(raw, link.msgtype)
+
+
+def _choice(topic: str | None, topics: list[str]) -> str:
+    if not topics:
+        return "the bag has no topic of type EventPacket"
+    if topic is not None:
+        return f"no topic {topic} of type EventPacket; there is {', '.join(topics)}"
+    names = ", ".join(topics)
+    return f"the bag has {len(topics)} topics, {names}, of type EventPacket; choose one by --topic"
 
 
 def _package(path: Path, name: str) -> ModuleType:

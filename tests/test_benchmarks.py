@@ -108,3 +108,17 @@ def test_pixels_are_measured_per_pixel_and_frame():
     assert found["still/clean"]["reflexarc"]["events_per_frame"] == 0
     assert found["moving/clean"]["reflexarc"]["events_per_frame"] > 1
     assert 0 < found["still/clean"]["reflexarc"]["ns_per_pixel"] < 1e4
+
+
+def test_a_camera_is_compared_with_a_finer_one():
+    pytest.importorskip("pybullet", reason="PyBullet is not installed")
+    script = [sys.executable, BENCHMARKS / "fidelity.py", "--scene=cartpole", "--seconds=0.1"]
+    done = subprocess.run(
+        [*script, "--camera", "adaptive", "1"], check=True, capture_output=True, text=True
+    )
+    found = json.loads(done.stdout)
+    default, one = found["cartpole"]["adaptive"], found["cartpole"]["1"]
+    assert default["counts"] > 0.98 > one["counts"]
+    assert default["events"] == pytest.approx(1, abs=0.05)
+    leak = found["noise"]["davis346"]["leak"]
+    assert leak["measured"] == pytest.approx(leak["declared"], rel=0.01)

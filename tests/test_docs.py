@@ -2,15 +2,20 @@
 
 import dataclasses
 import re
+import typing
 from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import TypeAdapter
 
 from reflexarc.runtime.config import parse_yaml
+from reflexarc.runtime.keys import LinkSpec
 from reflexarc.runtime.network import RECEPTORS
 from reflexarc.runtime.neurons import NeuronModel
 from reflexarc.runtime.plasticity import own_rules
+from reflexarc.sensors.encoders import EncoderSpec, make_encoder
+from reflexarc.sensors.eventfilter import EventFilterSpec
 from reflexarc.sensors.formats import ENDINGS
 from reflexarc.sensors.pixels import PRESETS, PixelSpec
 from reflexarc.sensors.pooling import PooledPixels, PooledPixelsSpec
@@ -27,6 +32,23 @@ def test_all_code_of_building_by_hand_works(run_block):
     for language, code in blocks:
         shown = run_block(language, code, "-P", "-W", "error")
         assert not re.search(r"^(0\.?0? spikes|False)", shown, flags=re.M), shown
+
+
+def test_ordered_faults_are_as_the_page_says(run_block):
+    (code,) = re.findall(r"```sh\n(.*?)```", (DOCS / "faults.md").read_text(), flags=re.S)
+    shown = run_block("sh", code)
+    assert "every fault is accounted for" in shown
+    assert "identical" in shown
+
+
+def test_keys_are_made_as_the_page_says(run_block, tmp_path):
+    (code,) = re.findall(r"```sh\n(.*?)```", (DOCS / "keys.md").read_text(), flags=re.S)
+    run_block("sh", code)
+    names = {"world.public", "world.secret", "loop.public", "loop.secret"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    text = re.search(r"```yaml\n(.*?)```", (DOCS / "keys.md").read_text(), flags=re.S).group(1)
+    world = parse_yaml(text, "keys.md").data["world"]
+    assert LinkSpec.model_validate(world["link"]).allow == ["world.public"]
 
 
 def test_the_first_network_takes_ten_lines():
@@ -122,6 +144,18 @@ def test_the_line_of_yaml_about_pixels_is_right():
     assert (spec.preset, spec.cutoff_hz) == ("davis346", 100.0)
 
 
+def test_the_camera_of_the_page_about_cameras_is_right():
+    pytest.importorskip("pybullet", reason="PyBullet is not installed")
+    from reflexarc.scenarios.pole_balance.world import CameraConfig
+    from reflexarc.sensors.adaptive_camera import ShutterSpec
+
+    text = (DOCS / "event-camera.md").read_text()
+    said = re.findall(r"```yaml\n(.*?)```", text, re.S)[1]
+    camera = parse_yaml(said, "event-camera.md").validate(CameraConfig, ("camera",))
+    assert (camera.width, camera.samples) == (128, "edges")
+    assert camera.shutter == ShutterSpec()
+
+
 def test_the_filter_of_the_page_about_recordings_is_right():
     text = (DOCS / "recordings.md").read_text()
     said = re.search(r"```yaml\n(.*?)```", text, re.S).group(1)
@@ -132,3 +166,38 @@ def test_the_filter_of_the_page_about_recordings_is_right():
 def test_every_ending_that_is_read_is_listed():
     text = (DOCS / "recordings.md").read_text()
     assert set(ENDINGS) <= set(re.findall(r"`(\.\w+)`", text))
+
+
+def test_every_encoder_is_listed_with_its_keys():
+    text = (DOCS / "encoders.md").read_text()
+    listed = {
+        name: re.findall(r"`(\w+)`", keys)
+        for name, keys in re.findall(r"^\| `(\w+)` \| (`[^|]*) \|.*\|.*\|.*\|$", text, re.M)
+    }
+    own = {spec.model_fields["kind"].annotation: spec for spec in typing.get_args(EncoderSpec)}
+    common = ("kind", "stream", "port", "width", "height", "filter")
+    assert listed == {
+        typing.get_args(kind)[0]: [key for key in spec.model_fields if key not in common]
+        for kind, spec in own.items()
+    }
+    assert all(spec.__doc__ for spec in own.values())
+
+
+def test_every_key_of_the_filter_is_listed():
+    text = (DOCS / "encoders.md").read_text()
+    part = text[text.index("## Filters") : text.index("## Optic flow")]
+    assert re.findall(r"^\| `(\w+)`", part, re.M) == list(EventFilterSpec.model_fields)
+
+
+def test_the_encoders_of_the_page_about_them_are_right():
+    text = (DOCS / "encoders.md").read_text()
+    said = yaml.safe_load(re.search(r"```yaml\n(.*?)```", text, re.S).group(1))
+    flow, rate = (TypeAdapter(EncoderSpec).validate_python(item) for item in said["encoders"])
+    assert make_encoder(flow, flow.lines).size == 4 * 3 * 7 * 5
+    assert make_encoder(rate, 2).size == 2
+
+
+def test_the_driver_of_live_cameras_that_is_shown_keeps_the_contract(run_block):
+    code = re.search(r"```python\n(.*?)```", (DOCS / "live.md").read_text(), flags=re.S).group(1)
+    code += "\nTestMyCameras().test_losses_are_counted()\nprint('kept')"
+    assert run_block("python", code, "-P", "-W", "error") == "kept\n"

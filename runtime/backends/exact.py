@@ -23,6 +23,8 @@ What NIR leaves open, as decided here:
 * A spike through a Projection onto another receptor than `input` adds its weight, whatever its
   area; such a Projection carries no current.
 * Edges that learn or tire carry spikes and no current.
+* A modulator without a tau_s shows the level that is given, and takes no spikes; one with a tau_s
+  takes nothing else.
 * A Regular generator fires at `phase` and every `period` after it.
 * `v_reset` must be below `v_threshold`: such a neuron would fire without end at one instant.
 """
@@ -156,7 +158,7 @@ class ExactProgram(Program):
             self._check_level(name, values)
         self._set_levels(levels)
         for name, values in spikes.items():
-            area = np.full(len(values), self._network.spike_area)
+            area = np.full(len(values), self._spike_area(name))
             t_ns = values["t_ns"].astype(np.int64)
             frac = np.where(t_ns == now_ns, now_frac, 0.0)
             self._send(exact.DIRAC, name, (t_ns, frac), values["i"].astype(np.int64), area)
@@ -291,6 +293,8 @@ class ExactProgram(Program):
 
     def _check_spikes(self, name: str, values: Array, until_ns: int) -> None:
         size = self._port_size(name)
+        if name in self._wiring.no_spikes:
+            raise ValueError(self._no_spikes(name))
         if values.ndim != 1 or (len(values) and values["i"].max() >= size):
             raise ValueError(f"input '{name}': spikes must be 1-d with i below {size}")
         now_ns = self._engine.now[0]
@@ -327,6 +331,8 @@ class ExactProgram(Program):
                     raise ConfigError(f"input '{name}': index {drive.i.max()} of {size} elements")
                 if isinstance(drive, StepCurrent) and name in self._wiring.no_current:
                     raise ConfigError(self._no_current(name))
+                if isinstance(drive, Spikes) and name in self._wiring.no_spikes:
+                    raise ConfigError(self._no_spikes(name))
         for name, times_s in probes.items():
             if name not in self._wiring.layers:
                 raise ConfigError(f"probes: '{name}' is not a layer of neurons")
@@ -355,7 +361,7 @@ class ExactProgram(Program):
         now = self._engine.now
         if isinstance(drive, Spikes):
             inside = drive.t_s < until_s
-            area = self._network.spike_area if drive.area is None else drive.area
+            area = self._spike_area(name) if drive.area is None else drive.area
             areas = np.broadcast_to(area, drive.t_s.shape)[inside]
             self._send(
                 exact.DIRAC, name, instants_after(now, drive.t_s[inside]), drive.i[inside], areas
@@ -365,6 +371,10 @@ class ExactProgram(Program):
             for t_s, sign in ((drive.t0_s, 1.0), (ends_s, -1.0)):
                 at = instants_after(now, np.full(len(drive.i), t_s))
                 self._send(exact.CURRENT, name, at, drive.i, sign * drive.amplitude)
+
+    def _spike_area(self, name: str) -> float:
+        """Of a spike that says none."""
+        return 1.0 if name in self._wiring.levels.numbers else self._network.spike_area
 
     def _send(
         self, kind: int, name: str, at: tuple[Array, Array], index: Array, value: Array
@@ -437,6 +447,13 @@ class ExactProgram(Program):
         return (
             f"input '{name}': a current cannot reach {self._wiring.no_current[name]} in exact "
             f"mode; give spikes, or use the clocked backend"
+        )
+
+    @staticmethod
+    def _no_spikes(name: str) -> str:
+        return (
+            f"input '{name}': a spike has no level in exact mode; give the modulator a tau_s, or "
+            f"a StepCurrent"
         )
 
 

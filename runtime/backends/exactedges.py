@@ -13,11 +13,12 @@ from reflexarc.ext import exact
 from reflexarc.ext.learner import is_stepped
 from reflexarc.runtime.backends.instant import nanoseconds
 from reflexarc.runtime.backends.learner import Edge, Synapses
+from reflexarc.runtime.backends.levels import Levels
 from reflexarc.runtime.backends.release import Release
 from reflexarc.runtime.batch import Array
 from reflexarc.runtime.errors import ConfigError, UnsupportedError
 from reflexarc.runtime.learning import misfit_of, target_of
-from reflexarc.runtime.network import Input, Linear, Network, Neurons, Projection
+from reflexarc.runtime.network import Input, Linear, Modulator, Network, Neurons, Projection
 from reflexarc.runtime.plasticity import KernelRule, Rule, ShortTerm
 
 
@@ -46,17 +47,38 @@ class PlasticEdge:
     lag: int
 
 
-def plastic_edges(network: Network) -> dict[str, PlasticEdge]:
+def modulator_levels(network: Network) -> Levels:
+    """Those of the modulators that rules name.
+
+    Raises:
+        UnsupportedError: a rule that follows anything else than a Modulator of one value.
+    """
+    found: dict[str, Modulator] = {}
+    for edge in network.plasticity:
+        for rule in network.rules(edge):
+            for name in () if _reason(rule) else rule.modulators:
+                node = network.nodes.get(name)
+                if not isinstance(node, Modulator) or node.size != 1:
+                    raise UnsupportedError(
+                        f"{network.source}: plasticity '{edge}': rule {rule.rule}: in exact mode "
+                        f"'{name}' must be a Modulator of one value; add one, or run the network "
+                        f"in clocked mode"
+                    )
+                found[name] = node
+    return Levels(list(found.values()))
+
+
+def plastic_edges(network: Network, levels: Levels) -> dict[str, PlasticEdge]:
     """Every edge with rules, by name.
 
     Raises:
         UnsupportedError: a rule that has no exact mode, or an edge that is multiplied out.
         ConfigError: a rule that does not fit its edge.
     """
-    return {name: _edge(network, name) for name in network.plasticity}
+    return {name: _edge(network, name, levels) for name in network.plasticity}
 
 
-def _edge(network: Network, name: str) -> PlasticEdge:
+def _edge(network: Network, name: str, levels: Levels) -> PlasticEdge:
     place = f"{network.source}: plasticity '{name}'"
     rules, node = network.rules(name), network.nodes.get(name)
     misfit = misfit_of(network.nodes, name, rules)
@@ -78,7 +100,16 @@ def _edge(network: Network, name: str) -> PlasticEdge:
     if learns is not None:
         kind = np.float64 if learns.precision == "double" or synapses.index is None else np.float32
         weight = np.array(np.broadcast_to(weight, target.shape), kind)
-        edge = Edge(learns, synapses, weight, exact.TICK_S, tabled=False)
+        named = next(iter(learns.modulators), None)
+        edge = Edge(
+            learns,
+            synapses,
+            weight,
+            exact.TICK_S,
+            tabled=False,
+            modulator=None if named is None else levels.view(named),
+            modulator_tau_s=None if named is None else levels.tau_s(named),
+        )
     return PlasticEdge(
         synapses=synapses,
         target=target,
@@ -101,7 +132,7 @@ def _reason(rule: Rule) -> str:
         return ""
     if not isinstance(rule, KernelRule) or is_stepped(rule.kernel):
         return "is defined by clock steps"
-    return "follows a modulator, step by step" if rule.modulators else ""
+    return ""
 
 
 def _layer(network: Network, node: Linear | Projection, place: str) -> Neurons:

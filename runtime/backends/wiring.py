@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reflexarc.ext import exact
-from reflexarc.runtime.backends.exactedges import PlasticEdge, plastic_edges
+from reflexarc.runtime.backends.exactedges import PlasticEdge, modulator_levels, plastic_edges
 from reflexarc.runtime.backends.instant import nanoseconds
 from reflexarc.runtime.backends.projections import check_arrays
 from reflexarc.runtime.batch import Array
@@ -100,6 +100,8 @@ def build_engine(network: Network) -> tuple[exact.ExactEngine, Wiring]:
         layer_first=np.array([wiring.first_unit[name] for name in wiring.order], np.int64),
         spike_area=network.spike_area,
         edges=[_listening(k, edge, wiring) for k, edge in enumerate(wiring.plastic.values())],
+        levels=wiring.levels.level,
+        levels_of=wiring.levels.of,
     )
     _send_biases(network, wiring, engine)
     return engine, wiring
@@ -115,12 +117,15 @@ class Wiring:
         first_source: first source of each layer, Input, and node with a bias.
         no_current: Inputs that reach what a current cannot act on, and what that is.
         relays: what stands between them.
+        levels: what the modulators show that rules name.
+        no_spikes: those of them whose level is what is given.
         plastic: edges that learn or tire, by name; numbered in this order.
         shown: by graded Output, the layer whose voltage it shows.
     """
 
     def __init__(self, network: Network) -> None:
-        self.plastic = plastic_edges(network)
+        self.levels = modulator_levels(network)
+        self.plastic = plastic_edges(network, self.levels)
         self.relays = Relays(network)
         nodes = [network.nodes[name] for name in _topological(network)]
         self.layers = {node.name: node for node in nodes if isinstance(node, Neurons)}
@@ -137,6 +142,9 @@ class Wiring:
         self.no_current = {
             port.name: end for port in network.inputs() if (end := self.relays.spikes_only(port))
         }
+        decaying = {name for name in self.levels.numbers if self.levels.tau_s(name) is not None}
+        self.no_current |= dict.fromkeys(sorted(decaying), "a modulator with a tau_s")
+        self.no_spikes = self.levels.numbers.keys() - decaying
         self.shown = {
             after: before for before, after in network.edges if _is_graded(network.nodes[before])
         }
@@ -509,6 +517,10 @@ def _fibres(network: Network, wiring: Wiring) -> tuple[Array, Array, list[exact.
             sent, fibres = _rows_of(edge.synapses.rows, edge.delay_s, number)
             sources.append(first_source + sent)
             parts.append(fibres)
+        if name in wiring.levels.numbers:
+            sources.append(np.array([first_source]))
+            parts.append(wiring.levels.fibre(len(bundles)))
+            bundles.append(wiring.levels.bundle(name))
         for projection, layer in wiring.relays.projections(network.nodes[name]):
             sent, fibres = _rows_of(projection.rows, projection.delay_s, len(bundles))
             sources.append(first_source + sent)

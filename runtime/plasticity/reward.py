@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import ceil, exp, inf, log2
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -23,13 +23,12 @@ class RewardStdp(KernelRule):
     `modulator`: a node of one value. The value that it shows in a step is the level from the
     beginning of the step on; a Modulator's with a tau_s decays within the step too (then this is
     NEST's stdp_dopamine_synapse), any other's stays. One that is not finite counts as the baseline.
+    In exact mode the node is a Modulator, whose level counts from when it changes.
 
     The weight is clipped to [w_min, w_max] when its source or target spikes and when it is read:
     between, it may only have passed a bound and come back if the level crossed the baseline.
     While learning is off eligibilities decay. Single precision loses what changes slowly.
     """
-
-    clocked_only: ClassVar[str] = "follows its modulator step by step"
 
     rule: Literal["r_stdp"] = "r_stdp"
     modulator: str

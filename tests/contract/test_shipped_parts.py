@@ -21,9 +21,10 @@ from reflexarc.sensors.event_camera import EventCamera
 from reflexarc.sensors.eventfilter import EventFilterSpec
 from reflexarc.sensors.joints import JointReadings
 from reflexarc.sensors.latency import LatencySpec
+from reflexarc.sensors.opticflow import OpticFlowSpec
 from reflexarc.sensors.pixels import PixelSpec, make_pixels
 from reflexarc.sensors.pooling import PooledPixelsSpec
-from reflexarc.sensors.population import DeltaSpec, GaussianPopulationSpec, SignedRateSpec
+from reflexarc.sensors.population import DeltaSpec, GaussianPopulationSpec, RateSpec, SignedRateSpec
 from reflexarc.sensors.recorded import RecordedSensor
 
 
@@ -90,6 +91,20 @@ class TestFilteredPixels(TestPooledPixels):
         return make_encoder(spec, spec.lines)
 
 
+class TestOpticFlow(TestPooledPixels):
+    def make_encoder(self):
+        spec = OpticFlowSpec(
+            kind="optic_flow",
+            stream="camera",
+            port="p",
+            width=64,
+            height=48,
+            tile_px=8,
+            speeds_px_s=[1.0, 100.0, 1e5],
+        )
+        return make_encoder(spec, spec.lines)
+
+
 class ReadingEncoders(EncoderContract):
     spec = None
     lines = 0
@@ -112,6 +127,19 @@ class TestGaussianPopulation(ReadingEncoders):
         high=1.0,
         sigma=0.3,
         max_rate_hz=300.0,
+    )
+
+
+class TestRate(ReadingEncoders):
+    lines = 2
+    spec = RateSpec(
+        kind="rate",
+        stream="rail",
+        port="p",
+        readings=[0, 1],
+        low=[-1.0, -2.0],
+        high=[1.0, 2.0],
+        max_rate_hz=2000.0,
     )
 
 

@@ -294,6 +294,26 @@ def test_under_a_lens_there_are_no_holes():
         assert raster.draw(shape, poses, EYE, **FLAT).min() > 0.999
 
 
+@pytest.mark.parametrize(("texels_a_pixel", "least"), [(4.2, 0.94), (5.0, 0.94), (7.0, 0.9)])
+def test_samples_neither_blur_a_texture_nor_skip_its_texels(texels_a_pixel, least):
+    n = round(SIZE * texels_a_pixel)
+    texture = np.random.default_rng(0).uniform(0, 1, (n, n)).astype(np.float32)
+    half = SIZE / 2 / FOCAL
+    corners = (
+        half
+        * np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]], dtype=float)[
+            [[0, 3, 2], [0, 2, 1]]
+        ]
+    )
+    spots = (corners[..., :2] / half * [1, -1] + 1) / 2
+    mesh = geometry([welded(corners, spots, texture)])
+    picture = camera().draw(mesh, at(z=1.0), EYE, **FLAT)
+    finer = Rasteriser(8 * SIZE, 8 * SIZE, (8 * FOCAL,) * 2, (4 * SIZE,) * 2, mode="full")
+    true = finer.draw(mesh, at(z=1.0), EYE, **FLAT).reshape(SIZE, 8, SIZE, 8).mean(axis=(1, 3))
+    assert picture.std() == pytest.approx(true.std(), rel=0.08)
+    assert np.corrcoef(picture.ravel(), true.ravel())[0, 1] > least
+
+
 def test_textures_are_laid_on_the_right_way_up_and_smoothed_far_away():
     texture = np.zeros((64, 64), np.float32)
     texture[:32, :32] = 1.0  # upper left

@@ -69,7 +69,7 @@ def put(value, *path):
         (put(1, "sconds"), r"scenario.yaml:\d+: sconds: unknown key"),
         (put(-1, "seconds"), r"scenario.yaml:\d+: seconds: input should be greater than 0"),
         (put("slow", "mode"), r"mode: input should be 'lockstep' or 'wall'"),
-        (put("none.yaml", "network"), r"none.yaml: no such file"),
+        (put("none.yaml", "network"), r"scenario.yaml:\d+: network: no such file: .*none.yaml"),
         (put("nope.py:X", "world", "code"), r"world.code: there is no nope.py beside"),
         (put("world.py:Nope", "world", "code"), r"world.code: world.py has no World called Nope"),
         (put("../x.py:A", "world", "code"), r"world.code: string should match pattern"),

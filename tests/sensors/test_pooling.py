@@ -6,7 +6,7 @@ import pytest
 from reflexarc.ext.filters import EventFilter
 from reflexarc.ext.pooling import pool
 from reflexarc.runtime.batch import EVENT, SPIKE, Batch, Schema
-from reflexarc.sensors.pooling import PooledPixels, PooledPixelsSpec
+from reflexarc.sensors.pooling import PixelsSpec, PooledPixels, PooledPixelsSpec
 
 
 def spec(width: int = 10, height: int = 7, cell_px: int = 4) -> PooledPixelsSpec:
@@ -76,9 +76,9 @@ def test_port_must_have_a_line_for_each_cell() -> None:
 
 def test_kernel_refuses_other_layouts() -> None:
     with pytest.raises(ValueError, match="bytes"):
-        pool(np.zeros(3, "u1"), SPIKE, 4, 4, 2, 0, 0, 1)
+        pool(np.zeros(3, "u1"), SPIKE, 4, 4, 2, True, 0, 0, 1)
     with pytest.raises(ValueError, match="cell_px"):
-        pool(np.zeros(3, EVENT), SPIKE, 4, 4, 0, 0, 0, 1)
+        pool(np.zeros(3, EVENT), SPIKE, 4, 4, 0, True, 0, 0, 1)
 
 
 def test_a_filter_with_a_region_has_the_cells_of_the_region() -> None:
@@ -106,3 +106,23 @@ def test_a_region_outside_the_image_is_refused() -> None:
     filtered = PooledPixelsSpec.model_validate({**spec().model_dump(), "filter": said})
     with pytest.raises(ValueError, match="not within 10 x 7 pixels"):
         PooledPixels(filtered, filtered.lines)
+
+
+@pytest.mark.parametrize("polarity", ["split", "merged"])
+def test_every_pixel_has_its_line(polarity: str) -> None:
+    said = {"kind": "pixels", "stream": "camera", "port": "in", "width": 10, "height": 7}
+    direct = PixelsSpec.model_validate({**said, "polarity": polarity})
+    batch = events(500, np.random.default_rng(2))
+    spikes = PooledPixels(direct, direct.lines).encode([batch], 0, 1_000_000)
+    line = batch.values["y"] * 10 + batch.values["x"]
+    wanted = line + 70 * batch.values["p"] if polarity == "split" else line
+    np.testing.assert_array_equal(spikes["i"], wanted)
+    assert direct.lines == (140 if polarity == "split" else 70)
+
+
+def test_merged_cells_are_the_sum_of_both_polarities() -> None:
+    merged = PooledPixelsSpec.model_validate({**spec().model_dump(), "polarity": "merged"})
+    batch = events(500, np.random.default_rng(3))
+    apart = PooledPixels(spec(), 12).encode([batch], 0, 1_000_000)
+    joined = PooledPixels(merged, 6).encode([batch], 0, 1_000_000)
+    np.testing.assert_array_equal(joined["i"], apart["i"] % 6)

@@ -13,6 +13,8 @@ from reflexarc.sensors.population import (
     DeltaSpec,
     GaussianPopulation,
     GaussianPopulationSpec,
+    Rate,
+    RateSpec,
     SignedRate,
     SignedRateSpec,
 )
@@ -58,6 +60,26 @@ def test_gaussian_lines_fire_at_their_tuning_curves() -> None:
 
 def test_gaussian_beyond_its_range_stays_at_the_end() -> None:
     np.testing.assert_array_equal(counts(gaussian(), 50, 0, 7.0), counts(gaussian(), 50, 0, 2.0))
+
+
+def rate(**said: object) -> Rate:
+    known = {"kind": "rate", "stream": "rail", "port": "in", "max_rate_hz": 200.0}
+    known |= {"readings": [1, 0, 2], "low": [0.0, -1.0, 5.0], "high": [2.0, 1.0, 6.0]}
+    return Rate(RateSpec.model_validate({**known, **said}), 3)
+
+
+def test_rate_is_straight_within_its_range_and_stays_at_its_ends() -> None:
+    # reading 1 is a quarter of its way, reading 0 half, reading 2 below its range
+    np.testing.assert_allclose(counts(rate(), 500, 0.0, 0.5, 1.0), [50, 100, 0], atol=1)
+    np.testing.assert_allclose(counts(rate(), 500, -9.0, 9.0, 5.9), [200, 0, 180], atol=1)
+
+
+@pytest.mark.parametrize(
+    "said", [{"low": [0.0]}, {"low": [2.0, 0.0, 0.0]}, {"readings": [-1, 0, 1]}]
+)
+def test_bad_rates(said: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        rate(**said)
 
 
 def signed() -> SignedRate:

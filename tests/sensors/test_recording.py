@@ -6,9 +6,12 @@ import faery
 import h5py
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from reflexarc.runtime.batch import EVENT
 from reflexarc.runtime.errors import ConfigError, MissingFileError
+from reflexarc.sensors.formats import CHUNK
 from reflexarc.sensors.recording import RecordingReader, RecordingSensor, play
 
 SHARED = Path(__file__).parents[3] / "shared" / "events"
@@ -70,9 +73,10 @@ def test_a_size_is_taken_where_the_file_says_none(tmp_path):
         read(path, size=(10, 10))
 
 
-def test_time_that_steps_back_is_held(tmp_path):
+@pytest.mark.parametrize(("first", "last"), [(20_000, 20_010), (CHUNK, 2 * CHUNK)])
+def test_time_that_steps_back_is_held(tmp_path, first, last):
     events = sample(50_000)
-    events["t"][20_000:20_010] -= 300
+    events["t"][first:last] -= 300
     path = write(tmp_path / "sample.bin", events)
     np.testing.assert_array_equal(read(path)["t"], np.maximum.accumulate(events["t"]))
 
@@ -188,14 +192,169 @@ def test_hdf5_in_the_layout_of_dsec_is_read(tmp_path):
     assert reader.format == "HDF5 DSEC"
 
 
-def test_hdf5_in_the_layout_of_mvsec_is_read(tmp_path):
+@pytest.mark.parametrize("camera", ["left", "right"])
+def test_hdf5_in_the_layout_of_mvsec_is_read(tmp_path, camera):
     events = sample(40_000)
     columns = [events["x"], events["y"], events["t"] * 1e-6, np.where(events["on"], 1.0, -1.0)]
     with h5py.File(tmp_path / "sample.hdf5", "w") as file:
-        file["davis/left/events"] = np.stack(columns, axis=1)
+        file[f"davis/{camera}/events"] = np.stack(columns, axis=1)
     reader = RecordingReader(tmp_path / "sample.hdf5")
     np.testing.assert_array_equal(np.concatenate(list(reader)), events)
     assert (reader.format, reader.width, reader.height) == ("HDF5 MVSEC", 346, 260)
+
+
+TEXTS = {
+    "seconds.txt": "0.000005 1 2 1\n1.25e-2 3 4 0\n",
+    "windows.txt": "5e-6 1 2 1\r\n0.0125 3 4 0\r\n",
+    "signs.txt": "# t x y p\n\n0.000005 1 2 1\n0.0125 3 4 -1\n\n",
+    "sized.txt": "64 48\n0.000005 1 2 1\n0.0125 3 4 0\n",
+    "whole.txt": "5 1 2 1\n12500 3 4 0\n",
+    "blanks.csv": "t, x, y, p\n5, 1, 2, 1\n12500, 3, 4, 0\n",
+    "bare.csv": "5,1,2,1\n12500,3,4,0",
+    "order.csv": "\ufeffx,y,polarity,timestamp\r\n1,2,1,5\r\n3,4,0,12500\r\n",
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_text_is_read_as_people_write_it(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(TEXTS[name].encode())
+    assert [tuple(event) for event in read(path)] == [(5, 1, 2, True), (12_500, 3, 4, False)]
+    known = (64, 48) if name == "sized.txt" else (1280, 720)
+    assert (RecordingReader(path).width, RecordingReader(path).height) == known
+
+
+def test_times_of_few_bits_start_anew(tmp_path):
+    events = sample(40_000)
+    events["t"] += np.uint64(2**23 - 40_000)
+    wrapped = events.copy()
+    wrapped["t"] %= 2**23
+    np.testing.assert_array_equal(read(write(tmp_path / "a.bin", wrapped)), events)
+    events["t"] += np.uint64(2**32 - 2**23)
+    wrapped["t"] = events["t"] % 2**32
+    np.testing.assert_array_equal(read(dat_2d(tmp_path / "a.dat", wrapped, 2)), events)
+
+
+def test_an_overflow_of_atis_is_no_event_and_moves_all_after_it(tmp_path):
+    events = sample(40_000)
+    events["t"] = np.arange(40_000)
+    marks = np.array([100, 101, 30_000])
+    written = np.insert(events, marks, np.zeros(3, EVENT))
+    written["y"][marks + np.arange(3)] = 240
+    written["t"][marks + np.arange(3)] = events["t"][marks]
+    events["t"] += (np.searchsorted(marks, np.arange(40_000), side="right") * 2**13).astype("u8")
+    reader = RecordingReader(write(tmp_path / "a.bin", written))
+    np.testing.assert_array_equal(np.concatenate(list(reader)), events)
+    assert (reader.width, reader.height) == (128, 128)
+
+
+def evt3(times_us):
+    """One event of (7, 5) at each time, all words written out."""
+    words = [(0x8000 | t >> 12 & 0xFFF, 0x6000 | t & 0xFFF, 5, 0x2807) for t in times_us]
+    return np.array(words, "<u2").tobytes()
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize(
+    ("lines", "size"),
+    [
+        ([b"% evt 3.0", b"% geometry 64x48", b"% end"], (64, 48)),
+        ([b"% evt 3.0", b"% format EVT3;height=48;width=64", b"% end"], (64, 48)),
+        ([b"% evt 3.0", b"% plugin_name hal_plugin_gen3_fx3"], (640, 480)),
+        ([b"% evt 3.0"], (1280, 720)),
+    ],
+)
+def test_headers_of_evt_as_boards_write_them(tmp_path, lines, size, end):
+    # over the time at which 24 bits start anew
+    times_us = range(2**24 - 40_000, 2**24 + 40_000, 1000)
+    path = tmp_path / "a.raw"
+    path.write_bytes(end.join([*lines, b""]) + evt3(times_us))
+    reader = RecordingReader(path)
+    assert (reader.width, reader.height) == size
+    assert np.concatenate(list(reader))["t"].tolist() == list(times_us)
+
+
+@pytest.mark.parametrize(("kind", "said"), [(0, "generic"), (4, "color"), (9, "type 9")])
+def test_event_streams_of_other_kinds_are_refused(tmp_path, kind, said):
+    path = tmp_path / "a.es"
+    path.write_bytes(b"Event Stream\x02\x00\x00" + bytes([kind, 64, 0, 48, 0]) + bytes(40))
+    with pytest.raises(ConfigError, match=said):
+        read(path)
+
+
+@pytest.mark.parametrize("compression", [None, ("lz4", 1), ("zstd", 3)])
+def test_every_compression_of_aedat_4(tmp_path, compression):
+    path = write(tmp_path / "a.aedat4", compression=compression)
+    np.testing.assert_array_equal(read(path), sample())
+
+
+def test_a_header_ends_where_it_says_so(tmp_path):
+    # the first address begins with the byte of a '#'
+    path = tmp_path / "a.aedat"
+    pairs = np.array([[0x2300_0800, 7], [0x0040_1000, 8]], ">u4")
+    path.write_bytes(b"#!AER-DAT2.0\r\n#End Of ASCII Header\r\n" + pairs.tobytes())
+    assert read(path, size=(240, 180))["t"].tolist() == [7, 8]
+
+
+MUTANTS = ["aedat4", "raw", "dat", "es", "csv", "bin", "txt", "evt21", "2d", "aedat", "h5"]
+
+
+@pytest.fixture(scope="module")
+def whole_files(tmp_path_factory):
+    """A small file of every kind: its name and bytes."""
+    folder, events, made = tmp_path_factory.mktemp("whole"), sample(200), {}
+    for kind in MUTANTS:
+        path = folder / f"a.{kind}"
+        if kind == "evt21":
+            evt21(path.with_suffix(".raw"), events, b"% evt 2.1\n% geometry 64x48\n% end\n", False)
+            path = path.with_suffix(".raw")
+        elif kind == "2d":
+            path = dat_2d(path.with_suffix(".dat"), events, 2)
+        elif kind == "aedat":
+            aedat2(path, events["x"], events["t"])
+        elif kind == "h5":
+            dsec(path, events)
+        else:
+            write(path, events)
+        made[kind] = path.name, path.read_bytes()
+    return made
+
+
+@pytest.mark.parametrize("kind", MUTANTS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.data())
+def test_damage_is_told_in_one_line_or_leaves_events_in_order(
+    whole_files, tmp_path, capfd, kind, data
+):
+    name, whole = whole_files[kind]
+    draw = data.draw
+    begin = draw(st.integers(0, len(whole)))
+    length = draw(st.integers(0, 40))
+    instead = draw(st.binary(max_size=40))
+    keep = draw(st.booleans())
+    path = tmp_path / name
+    path.write_bytes(whole[:begin] + instead + (whole[begin + length :] if keep else b""))
+    newest = 0
+    try:
+        for chunk in RecordingReader(path):
+            times = np.concatenate([[newest], chunk["t"].astype(np.int64)])
+            assert (np.diff(times) >= 0).all()
+            newest = times[-1]
+    except ConfigError as error:
+        assert "\n" not in str(error)
+    shown = capfd.readouterr()
+    assert shown.err + shown.out == ""
+
+
+def test_a_panic_of_faery_is_one_line(tmp_path, capfd):
+    path = write(tmp_path / "a.aedat4")
+    whole = bytearray(path.read_bytes())
+    whole[18:26] = b"\xff" * 8  # the table of its header
+    path.write_bytes(whole)
+    with pytest.raises(ConfigError, match="cannot be read: ") as refusal:
+        read(path)
+    assert "\n" not in str(refusal.value)
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("ending", ["aedat4", "raw", "es"])
@@ -219,19 +378,24 @@ def hdf5(path, name):
     ("make", "reason"),
     [
         (lambda d: d / "absent.raw", "no such file"),
-        (lambda d: d, "no such file"),
+        (lambda d: d, "a folder without metadata.yaml"),
+        (lambda d: d / ("long" * 99), "cannot be read: .*too long"),
         (lambda d: (d / "a.raw").touch() or d / "a.raw", "empty"),
         (lambda d: (d / "a.mp4").write_bytes(b"x") and d / "a.mp4", "unknown kind .*'.mp4'"),
         (lambda d: (d / "a.raw").write_bytes(b"noise" * 9) and d / "a.raw", "names no version"),
         (lambda d: (d / "a.es").write_bytes(b"noise" * 9) and d / "a.es", "cannot be read"),
         (lambda d: (d / "a.dat").write_bytes(b"noise" * 9) and d / "a.dat", r"a\.dat: "),
         (lambda d: (d / "a.aedat4").write_bytes(b"noise" * 9) and d / "a.aedat4", "cannot be"),
-        (lambda d: (d / "a.csv").write_text("t,x,y,on\n1,2,3\n") and d / "a.csv", "cannot be"),
+        (
+            lambda d: (d / "a.csv").write_text("t,x,y,on\n1,2,3\n") and d / "a.csv",
+            "csv:2: expected",
+        ),
         (lambda d: (d / "a.csv").write_text("t,x,y,on\n") and d / "a.csv", "no events"),
         (lambda d: (d / "a.txt").write_text("0.1 1 2 1\n0.2 1 2\n") and d / "a.txt", "txt:2: exp"),
         (lambda d: (d / "a.txt").write_text("nan 1 2 1\n") and d / "a.txt", "txt:1: expected"),
         (lambda d: (d / "a.txt").write_text("-1 1 2 1\n") and d / "a.txt", "txt:1: expected"),
         (lambda d: (d / "a.txt").write_bytes(b"\xff\xfe") and d / "a.txt", "txt:1: expected"),
+        (lambda d: (d / "a.txt.gz").write_bytes(b"\x1f\x8b") and d / "a.txt.gz", "unpack it first"),
         (lambda d: cut(write(d / "a.raw"), 1), "truncated"),
         (lambda d: cut(dat_2d(d / "a.dat", sample(), 2), 3), "truncated"),
         (lambda d: cut(aedat2(d / "a.aedat", [0, 1], [2, 3]), 3), "truncated"),
@@ -243,7 +407,8 @@ def hdf5(path, name):
         ),
         (lambda d: (d / "a.dat").write_bytes(b"% D\n\x0e\x08") and d / "a.dat", "not a DAT"),
         (lambda d: (d / "a.h5").write_bytes(b"noise" * 9) and d / "a.h5", "cannot be read"),
-        (lambda d: hdf5(d / "a.h5", "CD/events"), "neither DSEC's nor MVSEC's layout; it has: CD"),
+        (lambda d: hdf5(d / "a.h5", "CD/events"), "Metavision's layout is not read"),
+        (lambda d: hdf5(d / "a.h5", "what"), "neither DSEC's nor MVSEC's layout; it has: what"),
         (lambda d: cut(dsec(d / "a.h5", sample()), 5000), "cannot be read"),
         (lambda d: cut(write(d / "a.bin"), 1), "truncated"),
         (lambda d: cut(write(d / "a.aedat4"), 2000), "cannot be read"),

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reflexarc.runtime.batch import EVENT
-from reflexarc.runtime.errors import ConfigError
+from reflexarc.runtime.errors import ConfigError, MissingFileError
 from reflexarc.sensors.recording import RecordingReader
 from reflexarc.sensors.rosbag import EVENT_PACKET, TYPES
 
@@ -128,7 +130,7 @@ def test_times_of_libcaer_may_start_anew_within_a_message(tmp_path):
         (lambda d: write_bag(d, messages(sample(), "mono"), "mono", big_endian=True), "big-endian"),
         (
             lambda d: write_bag(d, messages(sample(), "mono"), "mono", ["/a", "/b"]),
-            "2 topics, /a, /b",
+            "2 topics, /a, /b, of type EventPacket; choose one by --topic",
         ),
         (lambda d: write_bag(d, [], "mono", []), "no topic of type EventPacket"),
         (lambda d: write_bag(d, [], "mono"), "no events"),
@@ -139,6 +141,34 @@ def test_what_cannot_be_read_is_refused_in_one_line(tmp_path, make, reason):
     with pytest.raises(ConfigError, match=reason) as refusal:
         read(make(tmp_path / "bag"))
     assert "\n" not in str(refusal.value)
+
+
+def test_a_topic_of_several_is_chosen_by_name(tmp_path):
+    path = write_bag(tmp_path / "bag", messages(sample(), "mono"), "mono", ["/a", "/b"])
+    parts = np.array_split(sample(), 5)
+    for topic, first in (("/a", 0), ("/b", 1)):
+        events = np.concatenate(list(RecordingReader(path, topic=topic)))
+        np.testing.assert_array_equal(events, np.concatenate(parts[first::2]))
+    with pytest.raises(ConfigError, match="no topic /c of type EventPacket; there is /a, /b"):
+        RecordingReader(path, topic="/c")
+
+
+@pytest.mark.parametrize("ros", [1, 2])
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_damage_is_told_in_one_line(tmp_path_factory, ros, data):
+    folder = tmp_path_factory.mktemp("bag")
+    path = write_bag(folder / f"a{ros}.bag", messages(sample(50), "mono"), "mono", ros=ros)
+    files = [path] if ros == 1 else sorted(path.iterdir())
+    damaged = files[data.draw(st.integers(0, len(files) - 1))]
+    whole = damaged.read_bytes()
+    begin = data.draw(st.integers(0, len(whole)))
+    rest = whole[begin + data.draw(st.integers(0, 40)) :] if data.draw(st.booleans()) else b""
+    damaged.write_bytes(whole[:begin] + data.draw(st.binary(max_size=40)) + rest)
+    try:
+        read(path)
+    except (ConfigError, MissingFileError) as error:
+        assert "\n" not in str(error)
 
 
 def test_a_package_that_is_missing_is_named(tmp_path):

@@ -13,6 +13,7 @@ import reflexarc
 from reflexarc.runtime.backends.clocked import ClockedBackend, ClockedProgram
 from reflexarc.runtime.batch import Array
 from reflexarc.runtime.errors import ConfigError, UnsupportedError
+from reflexarc.runtime.plasticity import Pes
 
 ORACLE = runpy.run_path(str(Path(__file__).with_name("eprop_oracle.py")))
 DT_S, DT_NS = 1e-3, 1_000_000
@@ -231,10 +232,12 @@ def test_layers_without_such_a_membrane_are_refused() -> None:
         ClockedBackend().compile(net.build(mode="clocked", dt_s=DT_S))
 
 
-def pattern_generator(seed: int) -> reflexarc.Network:
+def pattern_generator(
+    seed: int, feedback: str = "symmetric", *, reads: bool = False
+) -> reflexarc.Network:
     """Bellec et al. 2020, fig. 3, smaller: a recurrent layer that hears a clock draws a line.
 
-    Its readout stays as it is: all that is learnt is learnt by e-prop.
+    `reads`: the readout learns too, by the delta rule; else all that is learnt is learnt by e-prop.
     """
     rng, size = np.random.default_rng(seed), 100
     net = reflexarc.Builder(seed=seed)
@@ -246,15 +249,18 @@ def pattern_generator(seed: int) -> reflexarc.Network:
         modulator="error",
         learning_rate=100.0,
         tau_readout_s=0.03,
-        feedback="symmetric",
-        readout="readout",
+        feedback=feedback,
+        feedback_scale=2.0,
+        readout=None if feedback == "random" else "readout",
     )
+    delta = Pes(modulator="error", learning_rate=0.001, tau_pre_s=0.03)
     recurrent = rng.standard_normal((size, size))
     np.fill_diagonal(recurrent, 0.0)
     heard = rng.normal(0.0, 10.0, (size, 20))
+    readout = rng.normal(0.0, 2.0, (1, size))
     net.linear(clock, cells, heard, name="hears", plasticity=learns)
     net.linear(cells, cells, recurrent, name="talks", plasticity=learns)
-    net.linear(cells, drawn, rng.normal(0.0, 2.0, (1, size)), name="readout")
+    net.linear(cells, drawn, readout, name="readout", plasticity=delta if reads else None)
     net.linear(drawn, error, [[1.0]])
     net.linear(goal, error, [[-1.0]])
     return net.build(mode="clocked", dt_s=DT_S)
@@ -280,3 +286,17 @@ def test_it_learns_to_draw_a_line() -> None:
     frozen.learning = False
     found, beside = squared_errors(learning, 20, 5), squared_errors(frozen, 3, 5)
     assert found[-3:].mean() < 0.25 * beside.mean(), (found, beside)
+
+
+@pytest.mark.parametrize("feedback", ["random", "adaptive"])
+def test_a_readout_that_learns_aligns_with_its_feedback(feedback: str) -> None:
+    """Bellec et al. 2020: with a readout that learns, feedback that knows nothing of it will do."""
+    both, readout_alone = [], []
+    for seed in (3, 5):
+        network = pattern_generator(seed, feedback, reads=True)
+        program, beside = (ClockedBackend().compile(network) for _ in range(2))
+        beside.freeze("hears")
+        beside.freeze("talks")
+        both.append(squared_errors(program, 22, seed + 2)[-3:].mean())
+        readout_alone.append(squared_errors(beside, 22, seed + 2)[-3:].mean())
+    assert np.mean(both) < 0.75 * np.mean(readout_alone), (both, readout_alone)

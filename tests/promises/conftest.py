@@ -1,0 +1,46 @@
+"""Promises: each file holds one row of the table in docs/promises.md.
+
+The first line of a file's docstring is the promise, "R6: nothing unsafe leaves". A test states
+what it measured with `measured(...)`; `count(quick, soak)` says how much it does in each set.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def count(request):
+    """A function: the first of two counts in the quick set, the second in the soak."""
+    soak = request.config.getoption("--soak")
+    return lambda quick, long: long if soak else quick
+
+
+@pytest.fixture
+def measured(request):
+    """A function that states one figure of this test for the table."""
+    promise, _, text = request.module.__doc__.strip().splitlines()[0].partition(": ")
+    assert re.fullmatch(r"R\d+", promise), f"{request.path}: begin its docstring with 'R1: '"
+    rows = request.config.stash.setdefault(FIGURES, {})
+    # The repository is not the working folder where an installed wheel is tested.
+    file = f"tests/promises/{Path(request.path).name}"
+    row = rows.setdefault(promise, {"promise": text.rstrip("."), "test": file, "figures": []})
+
+    def state(figure):
+        row["figures"].append(figure)
+
+    return state
+
+
+FIGURES = pytest.StashKey()
+
+
+def pytest_sessionfinish(session):
+    """Leave the figures where `--figures` says."""
+    path = session.config.getoption("--figures")
+    if path is not None:
+        rows = session.config.stash.get(FIGURES, {})
+        rows = {promise: row for promise, row in rows.items() if row["figures"]}
+        Path(path).write_text(json.dumps(rows, indent=1) + "\n")
