@@ -54,9 +54,7 @@ def figures(by_seed: list[list[tuple[float, float, bool]]], changes_s: list[floa
     within = flat[:, 2] > 0
     return {
         "all": str(interval([100 * each[:, 1].mean() for each in table])),
-        "within_reach": str(
-            interval([100 * each[each[:, 2] > 0, 1].mean() for each in table])
-        ),
+        "within_reach": str(interval([100 * each[each[:, 2] > 0, 1].mean() for each in table])),
         "shots": len(flat),
         "beyond_reach": int((~within).sum()),
         "missed_within_reach": int((within & (flat[:, 1] == 0)).sum()),

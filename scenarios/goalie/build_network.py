@@ -47,12 +47,14 @@ SLOPES: FloatArray = np.linspace(-0.36, 0.36, 13)
 COMES, COMES_TAU_S = 0.3, 0.005
 #: What an event in the cell itself counts beside one above or below.
 OWN = 2.0
+#: What an event counts against one further above or below: what is taller than a ball is none.
+TALL = 1.0
 #: How far beside its line a spike still counts (standard deviation).
 BESIDE_PX = 3.0
-LINE_TAU_S = 0.12
+LINE_TAU_S = 0.1
 #: A spike counts by the size of a metre in the picture there to this power: near ones count more.
-NEARNESS = 0.7
-VOTE = 0.2
+NEARNESS = 1.5
+VOTE = 0.5
 CROWDING = 0.05
 ARM_LINES = 9
 #: A mismatch of less than this is none.
@@ -89,10 +91,11 @@ def approach() -> FloatArray:
     """What events say for a ball that comes nearer in each cell, shape (cells, lines of camera)."""
     column, row = cells(FIELD_ROWS)
     below = (row - row[:, None]) / CELL_PX
-    near = (column == column[:, None]) & (np.abs(below) <= 2)
-    sided = np.where(near, np.sign(below), 0.0)
-    own = OWN * (near & (below == 0))
-    return np.hstack((own - sided, own + sided))  # OFF lines come first
+    same = column == column[:, None]
+    sided = np.where(same & (np.abs(below) <= 2), np.sign(below), 0.0)
+    own = OWN * (same & (below == 0))
+    tall = TALL * (same & (np.abs(below) > 2) & (np.abs(below) <= 5))
+    return np.hstack((own - tall - sided, own - tall + sided))  # OFF lines come first
 
 
 def votes() -> FloatArray:
@@ -134,7 +137,7 @@ def _calibrate(net: Builder) -> None:
         net.linear(seen, cells_of, np.eye(columns), bias)
         net.linear(side, cells_of, np.full((columns, 1), -sign))
         net.linear(cells_of, mismatch, np.full((1, columns), sign))
-    teaches = Pes(modulator="mismatch", learning_rate=1e-4, tau_pre_s=0.02, w_min=-1.0, w_max=1.0)
+    teaches = Pes(modulator="mismatch", learning_rate=3e-3, tau_pre_s=0.02, w_min=-1.0, w_max=1.0)
     net.linear(arm, trim, np.zeros((1, ARM_LINES)), name="trims", plasticity=teaches)
     net.output("trim", trim)
 

@@ -10,7 +10,13 @@ import numpy as np
 from reflexarc.actuators.motor import JointMotor
 from reflexarc.runtime.network import FloatArray
 from reflexarc.runtime.physics import bullet
-from reflexarc.scenarios.goalie.view import CAMERA_M, FIELD_OF_VIEW_DEG, HEIGHT_PX, TARGET_M, WIDTH_PX
+from reflexarc.scenarios.goalie.view import (
+    CAMERA_M,
+    FIELD_OF_VIEW_DEG,
+    HEIGHT_PX,
+    TARGET_M,
+    WIDTH_PX,
+)
 from reflexarc.sensors.lens import LensSpec
 from reflexarc.sensors.mount import Mount, MountSpec
 from reflexarc.sensors.renderer import LightSpec, RasterRenderer, RendererSpec
@@ -59,9 +65,7 @@ class Pitch:
         pybullet.changeVisualShape(ground, -1, rgbaColor=(0, 0, 0, 0), **self._in)
         self._paddle = self._load("goalie.urdf", (0.0, 0.0, 0.0))
         self._motor = self._free_slide()
-        self._balls = [
-            self._load("ball.urdf", (k * 0.5, *AWAY_M[1:])) for k in range(self.BALLS)
-        ]
+        self._balls = [self._load("ball.urdf", (k * 0.5, *AWAY_M[1:])) for k in range(self.BALLS)]
         self._bouncy()
         self._passer_by = self._load("passer_by.urdf", AWAY_M)
         self._stand = pybullet.createMultiBody(basePosition=CAMERA_M, **self._in)
@@ -143,7 +147,13 @@ class Pitch:
             pybullet.changeDynamics(body, link, restitution=BOUNCE, **self._in)
         for ball in self._balls:
             pybullet.changeDynamics(
-                ball, -1, linearDamping=0, angularDamping=0, rollingFriction=0, **self._in
+                ball,
+                -1,
+                linearDamping=0,
+                angularDamping=0,
+                rollingFriction=0,
+                maxJointVelocity=1000,  # a ball at 3 m/s already turns at PyBullet's 100 rad/s
+                **self._in,
             )
 
     def _put(self, body: int, place: tuple[float, ...]) -> None:

@@ -33,7 +33,8 @@ class BlockedConfig(Strict):
 @dataclass
 class Flight:
     """A ball on its way: when and where it will meet the paddle's line, and from when on and from
-    where the paddle could care for it."""
+    where the paddle could care for it.
+    """
 
     arrives_s: float
     arrives_m: float

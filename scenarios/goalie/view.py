@@ -36,7 +36,7 @@ def to_pixel(x: npt.ArrayLike, y: npt.ArrayLike, z: npt.ArrayLike) -> tuple[Floa
 def to_place(
     column: npt.ArrayLike, row: npt.ArrayLike, height_m: float
 ) -> tuple[FloatArray, FloatArray]:
-    """x and y of the places at `height_m` that pixels see; the inverse of `to_pixel`."""
+    """X and y of the places at `height_m` that pixels see; the inverse of `to_pixel`."""
     right = (np.asarray(column, np.float64) - (WIDTH_PX / 2 - 0.5)) / FOCAL_PX
     down = (np.asarray(row, np.float64) - (HEIGHT_PX / 2 - 0.5)) / FOCAL_PX
     way = np.stack(np.broadcast_arrays(right, down, 1.0), axis=-1) @ _CAMERA

@@ -19,8 +19,8 @@ from reflexarc.sensors.pixels import PixelSpec, make_pixels
 if TYPE_CHECKING:
     from reflexarc.scenarios.goalie.pitch import Pitch
 
-#: A ball is taken away when it is as far as this: behind the goal, and everywhere else.
-BEHIND_M, FAR_M = -0.2, 2.5
+#: A ball is taken away when it is as far as this: behind the goal, turned back, and elsewhere.
+BEHIND_M, BACK_M, FAR_M = -0.2, 0.2, 2.5
 
 
 class ShotsConfig(Strict):
@@ -66,9 +66,7 @@ class GoalieConfig(Strict):
     acceleration_m_s2: float = Field(default=15.0, gt=0, le=500)
     balls: int = Field(default=1, ge=0, le=2)
     shots: ShotsConfig = ShotsConfig()
-    shutter: ShutterSpec = ShutterSpec(
-        motion_px=0.5, shortest_ns=1_000_000, longest_ns=4_000_000
-    )
+    shutter: ShutterSpec = ShutterSpec(motion_px=0.5, shortest_ns=1_000_000, longest_ns=4_000_000)
     pixels: PixelSpec | None = PixelSpec()
     changes: list[Change] = Field(default_factory=list)
     window: bool = False
@@ -100,9 +98,7 @@ class Goalie(World):
 
         shots, pixels = np.random.default_rng(seed).spawn(2)
         step_s = config.physics_period_ns * 1e-9
-        self._pitch = Pitch(
-            step_s, config.top_speed_m_s, config.acceleration_m_s2, config.window
-        )
+        self._pitch = Pitch(step_s, config.top_speed_m_s, config.acceleration_m_s2, config.window)
         self._period_ns, self._now_ns = config.physics_period_ns, 0
         self._shots = Shots(config.shots, shots, config.balls)
         self._changes = sorted(config.changes, key=lambda change: change.at_s, reverse=True)
@@ -201,14 +197,14 @@ class Shots:
             x, y = uniform(-config.from_x_m, config.from_x_m), uniform(*config.from_y_m)
             way = np.array([uniform(-config.at_x_m, config.at_x_m) - x, -y])
             speed_x, speed_y = uniform(*config.speed_m_s) * way / np.linalg.norm(way)
-            self._waiting.append(
-                Shot(self._number, at_s, (x, y), (float(speed_x), float(speed_y)))
-            )
+            self._waiting.append(Shot(self._number, at_s, (x, y), (float(speed_x), float(speed_y))))
             at_s += uniform(*config.apart_s)
 
 
 def _is_gone(ball: FloatArray) -> bool:
-    return bool(ball[1] < BEHIND_M or max(abs(ball[0]), ball[1]) > FAR_M)
+    x, y, _, speed_y = ball.tolist()
+    back = speed_y > 0 and y > BACK_M
+    return back or y < BEHIND_M or max(abs(x), y) > FAR_M
 
 
 def _camera(
