@@ -1,4 +1,4 @@
-"""What a roboticist would use: a cluster tracker on the same events, and one who knows the truth."""
+"""A cluster tracker on the same events, as a roboticist would use, and one who knows the truth."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ class Cluster:
             return
         share = 1 - (1 - self._config.mixing) ** len(events)
         self.at_px += share * (events.mean(axis=0) - self.at_px)
-        self._remember(np.array(to_place(*self.at_px, BALL_HEIGHT_M)), now_s, len(events))
+        self._remember(np.array(to_place(self.at_px[0], self.at_px[1], BALL_HEIGHT_M)), now_s, len(events))
         self.events += len(events)
         self.last_s = now_s
 

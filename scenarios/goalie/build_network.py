@@ -4,11 +4,11 @@
 
 A bright ball that comes nearer is brighter below and darker above: `comes` are cells that fire
 where ON events lie below OFF events, and not where they lie above, as those of a ball that bounces
-back, or beside each other, as those of somebody who walks by. A ball that rolls straight is a line on the ground, and a line is a place on the goal line and a
-slope: each neuron of `lines` stands for one pair and gathers the spikes that lie on its line, a
-Hough transform (Hough 1962; in spiking neurons: Seifozzakerini et al. 2016). The common inhibition
-`crowd` lets only the lines with the most of them fire. Nothing of this is trained: the weights are
-the camera's geometry.
+back, or in a tall column, as those of somebody who walks by. A ball that rolls straight is a line
+on the ground, and a line is a place on the goal line and a slope: each neuron of `lines` stands for
+one pair and gathers the spikes that lie on its line, a Hough transform (Hough 1962; in spiking
+neurons: Seifozzakerini et al. 2016). The common inhibition `crowd` lets only the lines with the
+most of them fire. Nothing of this is trained: the weights are the camera's geometry.
 
 What is learnt while it runs is where the paddle appears in the picture, as the paper's goalie does
 (Delbruck & Lang 2013). `seen` fires where the mark on the paddle moves. `right` and `left` fire

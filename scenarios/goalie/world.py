@@ -15,6 +15,7 @@ from reflexarc.scenarios.goalie.view import HEIGHT_PX, WIDTH_PX
 from reflexarc.sensors.adaptive_camera import AdaptiveCamera, ShutterSpec
 from reflexarc.sensors.joints import JointReadings
 from reflexarc.sensors.pixels import PixelSpec, make_pixels
+from reflexarc.sensors.renderer import RasterRenderer
 
 if TYPE_CHECKING:
     from reflexarc.scenarios.goalie.pitch import Pitch
@@ -118,6 +119,10 @@ class Goalie(World):
             batches.insert(0, self._camera.read(until_ns))
         return batches
 
+    def renderer(self) -> RasterRenderer:
+        """What draws the camera's view, for pictures beside the events."""
+        return self._pitch.renderer()
+
     def close(self) -> None:
         """Give back the physics server."""
         self._pitch.close()
@@ -204,7 +209,7 @@ class Shots:
 def _is_gone(ball: FloatArray) -> bool:
     x, y, _, speed_y = ball.tolist()
     back = speed_y > 0 and y > BACK_M
-    return back or y < BEHIND_M or max(abs(x), y) > FAR_M
+    return bool(back or y < BEHIND_M or max(abs(x), y) > FAR_M)
 
 
 def _camera(
