@@ -169,7 +169,8 @@ class Cluster:
             return
         share = 1 - (1 - self._config.mixing) ** len(events)
         self.at_px += share * (events.mean(axis=0) - self.at_px)
-        self._remember(np.array(to_place(self.at_px[0], self.at_px[1], BALL_HEIGHT_M)), now_s, len(events))
+        place = np.array(to_place(self.at_px[0], self.at_px[1], BALL_HEIGHT_M))
+        self._remember(place, now_s, len(events))
         self.events += len(events)
         self.last_s = now_s
 

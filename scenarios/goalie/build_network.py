@@ -51,10 +51,10 @@ OWN = 2.0
 TALL = 1.0
 #: How far beside its line a spike still counts (standard deviation).
 BESIDE_PX = 3.0
-LINE_TAU_S = 0.1
+LINE_TAU_S = 0.07
 #: A spike counts by the size of a metre in the picture there to this power: near ones count more.
 NEARNESS = 1.5
-VOTE = 0.5
+VOTE = 0.7
 CROWDING = 0.05
 ARM_LINES = 9
 #: A mismatch of less than this is none.
