@@ -16,9 +16,10 @@ def test_help_and_version(reflexarc):
 
 def test_scenarios(reflexarc):
     lines = reflexarc("scenarios", check=0).stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["gaze", "pole-balance"]
+    assert [line.split()[0] for line in lines] == ["gaze", "goalie", "pole-balance"]
     assert set(json.loads(reflexarc("scenarios", "--json", check=0).stdout)) == {
         "gaze",
+        "goalie",
         "pole-balance",
     }
 
