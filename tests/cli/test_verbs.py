@@ -48,7 +48,7 @@ def test_doctor(reflexarc):
     ("args", "message"),
     [
         (["run"], "Missing argument 'NAME'"),
-        (["run", "nope"], "no scenario 'nope'; there are: gaze, pole-balance"),
+        (["run", "nope"], "no scenario 'nope'; there are: gaze, goalie, pole-balance"),
         (["run", "gaze", "--seconds", "abc"], "--seconds"),
         (["run", "gaze", "--seconds", "-1"], "--set seconds: input should be greater than 0"),
         (["run", "gaze", "--mode", "fast"], "--set mode: input should be 'lockstep' or 'wall'"),
