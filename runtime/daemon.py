@@ -345,20 +345,16 @@ class Daemon:
         while True:
             begun_ns, late_ns = monotonic_ns(), clock.late_ns
             self._listen()
-            loop.beat()
-            self._keep_up(begun_ns, late_ns)
+            tick = loop.beat()
+            self._keep_up(begun_ns, late_ns, -1 if tick is None else tick.age_ns)
             if loop.over or self._must_exit():
                 return
             clock.wait()
 
-    def _keep_up(self, begun_ns: int, late_ns: int) -> None:
+    def _keep_up(self, begun_ns: int, late_ns: int, age_ns: int) -> None:
         """What has to be done after each beat, none of which waits."""
         loop, hatch = self.loop, self._companion.hatch
         now_ns = monotonic_ns()
-        cause_ns = loop.cause_ns
-        age_ns = (
-            self._clock.now_ns + late_ns + now_ns - begun_ns - cause_ns if cause_ns >= 0 else -1
-        )
         hatch.record(loop.ticks, begun_ns, now_ns - begun_ns, late_ns, age_ns, self._clock.overruns)
         if loop.sound:
             self._all_is_well(now_ns)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from reflexarc.runtime.batch import Array, Schema
 from reflexarc.runtime.interval import interval
@@ -321,6 +322,35 @@ def latency(runs: Runs) -> Figure | None:
     above.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     _tidy(above)
     _call_shares(below, calls_us)
+    return figure
+
+
+def event_to_command(runs: Runs) -> Figure | None:
+    """How old the cause of each command was: over time, and how often; None if none had any."""
+    ages_ms = {name: np.maximum(run.ages_ns(), -1) * 1e-6 for name, run in runs.items()}
+    ages_ms = {name: ages for name, ages in ages_ms.items() if (ages >= 0).any()}
+    if not ages_ms:
+        return None
+    colour = colours(list(runs))
+    figure = Figure((WIDTH_IN, 2.8), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[2.2, 1])
+    for name, ages in ages_ms.items():
+        has = ages >= 0
+        t_s = runs[name].commands().t_ns[has] * 1e-9
+        left.plot(t_s, ages[has], ".", color=colour[name], markersize=2, label=name)
+        shown = np.sort(ages[has])
+        beyond = 1 - np.arange(len(shown)) / len(shown)
+        right.step(shown, beyond, where="post", color=colour[name], label=name)
+    left.set(xlabel="time, s", ylabel="event to command, ms", yscale="log")
+    right.set(xlabel="event to command, ms", ylabel="part of commands", xscale="log", yscale="log")
+    for axis in (left.yaxis, right.xaxis, right.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.set_minor_formatter(NullFormatter())
+    right.set_title("at least so old", fontsize=9)
+    handles, names = right.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=len(names), frameon=False)
+    _bare(left)
+    _bare(right)
     return figure
 
 

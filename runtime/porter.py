@@ -71,15 +71,16 @@ class Ticks:
             "hung": monotonic_ns() - begun_ns > HUNG_NS,
             "busy_us": _percentiles(rows[:, 2]),
             "late_us": _percentiles(rows[:, 3]),
-            "age_us": _percentiles(aged),
+            "event_to_command_us": _percentiles(aged),
         }
 
 
 def _percentiles(values_ns: np.ndarray[Any, np.dtype[np.int64]]) -> Answer | None:
     if not len(values_ns):
         return None
-    p50, p99 = (round(float(q) * 1e-3, 1) for q in np.percentile(values_ns, [50, 99]))
-    return {"p50": p50, "p99": p99, "max": round(float(values_ns.max()) * 1e-3, 1)}
+    found = np.percentile(values_ns, [50, 99, 99.9])
+    p50, p99, p999 = (round(float(q) * 1e-3, 1) for q in found)
+    return {"p50": p50, "p99": p99, "p999": p999, "max": round(float(values_ns.max()) * 1e-3, 1)}
 
 
 class Log:
