@@ -164,7 +164,7 @@ class Camera(Sensor):
 
     def read(self, now_ns):
         values = np.zeros(1 if now_ns else 0, EVENT)
-        values["t"] = now_ns // 1000 - 300
+        values["t"] = max(0, now_ns // 1000 - 300)
         return Batch(self.stream, self.schema, values, 0, now_ns)
 
 
