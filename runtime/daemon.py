@@ -277,12 +277,18 @@ class Daemon:
         stack.callback(self._companion.close)
         plant = self._make_plant()
         stack.callback(plant.close)
-        sensors = [
-            stack.enter_context(
-                AttachedSensor(spec.name, stream=a.stream, width=a.width, height=a.height)
+        self._attached = {
+            a.stream: stack.enter_context(
+                AttachedSensor(
+                    spec.name,
+                    stream=a.stream,
+                    width=a.width,
+                    height=a.height,
+                    capacity=a.buffer_events,
+                )
             )
             for a in spec.attach
-        ]
+        }
         limit = TickLimit(plan.spec.tick_limit_ns(spec.period_ns))
         stack.callback(limit.close)
         self._clock = WallClock(spec.period_ns, spin_ns=plan.spec.rt.spin_us * 1000)
@@ -293,7 +299,7 @@ class Daemon:
             spec.gate,
             plan.spec,
             plan.vigil(),
-            sensors=sensors,
+            sensors=list(self._attached.values()),
             learning=spec.learning,
             limit=limit,
             say=self.say,
@@ -404,6 +410,8 @@ class Daemon:
             self._begin_reload(number)
         elif verb == "kept":
             self._kept.add(number)
+        elif verb == "detach":
+            self._answer(number, self._detach(str(request.get("stream"))))
         else:
             refusal = self._obey(verb, bool(request.get("on")))
             self._answer(number, refusal)
@@ -420,6 +428,17 @@ class Daemon:
         elif verb == "learning":
             loop.learning = on
             self.say("learning", f"learning {'on' if on else 'off'}")
+        return ""
+
+    def _detach(self, stream: str) -> str:
+        """Send the feeder of `stream` away, without waiting for it; why not, or ""."""
+        sensor = self._attached.get(stream)
+        if sensor is None:
+            known = ", ".join(self._attached) or "none"
+            return f"no attached stream '{stream}'; there are: {known}"
+        if not sensor.detach():
+            return f"nobody feeds stream '{stream}'"
+        self.say(f"detach {stream}", f"stream '{stream}' was detached")
         return ""
 
     def _answer(self, number: int, refusal: str, **more: Any) -> None:
@@ -544,6 +563,7 @@ class Daemon:
                     "essential": watch.essential,
                     "alive": not (watch.awaited() or watch.silent(now_ns)),
                     "dropped": watch.dropped,
+                    "attached": name in self._attached and self._attached[name].fed,
                 }
                 for name, watch in loop.vigil.watches.items()
             },

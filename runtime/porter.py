@@ -38,10 +38,14 @@ ANSWER_S, CLIENT_S = 5.0, 5.0
 LOOK_S, MAX_LINES = 0.05, 1000
 #: Ticks whose durations are remembered.
 MEMORY = 10_000
+#: No stream's name is longer.
+MAX_NAME = 40
 #: A loop that has not ticked for so long is said to hang.
 HUNG_NS = 500_000_000
 #: What the loop is asked for; everything else the porter knows.
-ASKED = frozenset({"arm", "disarm", "stop", "learning", "checkpoint", "weights", "reload"})
+ASKED = frozenset(
+    {"arm", "disarm", "stop", "learning", "checkpoint", "weights", "reload", "detach"}
+)
 
 Answer = dict[str, Any]
 
@@ -253,8 +257,8 @@ class Porter:
         self._asked += 1
         number, future = self._asked, asyncio.get_running_loop().create_future()
         self._waiting[number] = future
-        on = request.get("on")
-        if not self._hatch.ask(verb=request["verb"], number=number, on=on is True):
+        on, stream = request.get("on") is True, str(request.get("stream"))[:MAX_NAME]
+        if not self._hatch.ask(verb=request["verb"], number=number, on=on, stream=stream):
             del self._waiting[number]
             return _refused("the loop takes no requests; does it hang?")
         try:
