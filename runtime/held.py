@@ -47,6 +47,10 @@ class TickHung(ReflexarcError):
     """A call of the tick did not return in time."""
 
 
+class GateError(ReflexarcError):
+    """The gate let out what it should have held back."""
+
+
 class TickLimit(AbstractContextManager["TickLimit"]):
     """Breaks off what takes longer than `limit_ns`, by a timer's signal, with TickHung.
 
@@ -118,6 +122,7 @@ class HeldLoop(Loop):
         self._pose: FloatArray | None = None
         self._pose_wanted = spec.pose is not None
         self._clipped = self._slewed = 0
+        self._sent = self.gate.last
         self._safe_frames = 0
         self._stop_ns = 0
         self._overruns = 0
@@ -168,8 +173,16 @@ class HeldLoop(Loop):
             raise StreamError(f"stream '{silent.stream}' has been silent for {silent_ms:.0f} ms")
         return batches
 
+    def guard(self, wanted: FloatArray) -> FloatArray:
+        """As `Loop.guard`. Raises GateError: the gate itself has failed."""
+        command = super().guard(wanted)
+        if not self.gate.allows(command):
+            raise GateError("the gate let out a command that it forbids")
+        return command
+
     def act(self, command: FloatArray) -> None:
         """As `Loop.act`; nothing before the pose has been measured: rest may be far from it."""
+        self._sent = command
         if self._spec.pose is None or self._pose is not None:
             super().act(command)
 
@@ -253,9 +266,8 @@ class HeldLoop(Loop):
         """Count the safe frames of a stop."""
         if self.mode.state is not State.STOPPING:
             return
-        safe = (self.gate.last == self.gate.safe).all()
-        # A frame that could not be sent will never be: the deadman has it.
-        self._safe_frames += bool(safe or self.failure)
+        # One that could not be sent counts as well: it will never be, the deadman has it.
+        self._safe_frames += bool((self._sent == self.gate.safe).all())
         late = self.mode.ending and monotonic_ns() - self._stop_ns > SETTLE_NS
         if self._safe_frames >= SAFE_FRAMES or late:
             self._lead(Event.SETTLED)
