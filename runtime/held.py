@@ -123,6 +123,7 @@ class HeldLoop(Loop):
         self._pose_wanted = spec.pose is not None
         self._clipped = self._slewed = 0
         self._sent = self.gate.last
+        self._gathered_ns = 0
         self._safe_frames = 0
         self._stop_ns = 0
         self._overruns = 0
@@ -161,6 +162,7 @@ class HeldLoop(Loop):
 
     def gather(self, now_ns: int) -> list[Batch]:
         """As `Loop.gather`, under the vigil. Raises StreamError: the robot must not go on."""
+        self._check_pace(now_ns)
         if self.ladder.step < Step.SENSORS:
             batches = super().gather(now_ns)
         else:
@@ -172,6 +174,14 @@ class HeldLoop(Loop):
             silent_ms = (now_ns - silent.heard_ns) * 1e-6
             raise StreamError(f"stream '{silent.stream}' has been silent for {silent_ms:.0f} ms")
         return batches
+
+    def _check_pace(self, now_ns: int) -> None:
+        """Raise StreamError after a pause in which the actuators' deadman has struck: they are not
+        where the last command left them, so the next may be a jump.
+        """
+        paused_ms, self._gathered_ns = (now_ns - self._gathered_ns) * 1e-6, now_ns
+        if self.mode.moves and paused_ms > self._spec.deadman_ms:
+            raise StreamError(f"the loop stood still for {paused_ms:.0f} ms")
 
     def guard(self, wanted: FloatArray) -> FloatArray:
         """As `Loop.guard`. Raises GateError: the gate itself has failed."""
