@@ -32,5 +32,5 @@ def test_it_ends_with_safe_frames_and_a_checkpoint(
         assert watched_world()[-1][2] == 0  # the last command that the world was given is rest
     measured(
         f"{times} times {signal.Signals(number).name}: exit 0, a checkpoint, the last command at "
-        f"rest; promised within 1 s, ended after p50/max {np.median(took_s):.2f}/{max(took_s):.2f} s"
+        f"rest; goal 1 s, p50/max {np.median(took_s):.2f}/{max(took_s):.2f} s"
     )

@@ -31,8 +31,8 @@ def test_the_daemon_stops_and_finds_it_again(number, hold, until, watched_world,
         assert ask("slide", "status")["state"] == "safe-stopped"
     assert robot.poll() is None
     measured(
-        f"{times} times {signal.Signals(number).name} of the simulator: stopped; promised within 2 s, reattached after "
-        f"{min(found_s):.2f} to {max(found_s):.2f} s, same daemon"
+        f"{times} times {signal.Signals(number).name} of the simulator: stopped; goal 2 s, "
+        f"reattached after {min(found_s):.2f} to {max(found_s):.2f} s, same daemon"
     )
 
 
