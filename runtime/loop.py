@@ -141,7 +141,7 @@ class Loop:
             marks.append(perf_ns())
             wanted = self.policy.decode(outputs, now_ns, until_ns)
             marks.append(perf_ns())
-            command = self.gate.guard(wanted, self.clock.period_ns * 1e-9)
+            command = self.guard(wanted)
             marks.append(perf_ns())
             self.act(command)
             marks.append(perf_ns())
@@ -183,6 +183,10 @@ class Loop:
             batches.append(sensor.read(now_ns))
         return batches
 
+    def guard(self, wanted: FloatArray) -> FloatArray:
+        """What the gate makes of a wanted command, to be held for one period."""
+        return self.gate.guard(wanted, self.clock.period_ns * 1e-9)
+
     def act(self, command: FloatArray) -> None:
         """Give the plant a command that has passed the gate."""
         self.plant.act(command)
@@ -191,7 +195,7 @@ class Loop:
         """Stop the robot now: the gate closes and the first command on the way to safe goes out."""
         self.gate.stop(reason)
         try:
-            command = self.gate.guard(self.gate.safe, self.clock.period_ns * 1e-9)
+            command = self.guard(self.gate.safe)
         except Exception:  # it may be the gate that failed
             command = self.gate.safe
         self.act(command)
