@@ -65,6 +65,6 @@ def test_a_running_daemon_stays_as_it_is(robot, heard, tmp_path, monkeypatch, co
         assert not creeps(t_s, rss)
         said = f"{slope_mib_h(t_s, rss):+.2f} MiB/h"
     else:
-        assert grown_mib <= 1
+        assert grown_mib <= 2  # the companion's memory of ticks still fills
         said = f"{grown_mib:+.2f} MiB (too short for a slope)"
     measured(f"{t_s[-1]:.0f} s: memory {said}, {fds[0]} descriptors and {threads[0]} threads")
