@@ -23,9 +23,10 @@ from reflexarc.runtime.checkpoint import Shelf, beginning, describe
 shelf, step = Shelf(Path(sys.argv[1])), int(sys.argv[2])
 while True:
     step += 1
-    array = np.full(50_000, step)
+    array = np.full(500_000, step)
     header = describe({"step": array}, "0123456789ab", step, "")
-    shelf.write("0123456789ab", [beginning(header), array.tobytes()])
+    pieces = [piece.tobytes() for piece in np.split(array, 50)]
+    shelf.write("0123456789ab", [beginning(header), *pieces])
     print(step, flush=True)
 """
 
