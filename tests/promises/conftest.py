@@ -5,6 +5,7 @@ what it measured with `measured(...)`; `count(quick, soak)` says how much it doe
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -111,3 +112,40 @@ def pytest_sessionfinish(session):
         rows = session.config.stash.get(FIGURES, {})
         rows = {promise: row for promise, row in rows.items() if row["figures"]}
         Path(path).write_text(json.dumps(rows, indent=1) + "\n")
+
+
+@pytest.fixture
+def robot(slide_folder, tmp_path):
+    """Start a daemon of the sliding mass; returns a function. What is left at the end is killed."""
+    environment = {
+        **os.environ,
+        "XDG_RUNTIME_DIR": str(tmp_path),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+    }
+    patient = ("--rt=off", "--set", "daemon.tick_limit_ms=5000")
+    begun = []
+
+    def begin(*options, **more):
+        command = [sys.executable, "-P", "-m", "reflexarc", "daemon", "slide", *patient, *options]
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environment | more, stderr=subprocess.PIPE, text=True
+        )
+        begun.append(process)
+        return process
+
+    yield begin
+    for process in begun:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def heard():
+    """Wait for a line with a text in the log of a daemon; returns it."""
+
+    def wait(process, text):
+        line = next((line for line in process.stderr if text in line), None)
+        assert line is not None, f"ended with {process.wait()} before it said {text!r}"
+        return line
+
+    return wait
