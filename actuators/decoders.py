@@ -1,6 +1,6 @@
-"""Spike decoders: filtered rate and population vector.
+"""Spike decoders: filtered rate, population vector and centre of mass.
 
-Both count the spikes of each line in a step and filter the counts with an exponential of `tau_s`,
+All count the spikes of each line in a step and filter the counts with an exponential of `tau_s`,
 whose area is one: a neuron that fires at r Hz settles at r. (Georgopoulos et al. 1986 for the
 population vector.)
 """
@@ -72,7 +72,28 @@ class GradedSpec(Strict):
     scale: float = 1.0
 
 
-DecoderSpec: TypeAlias = FilteredRateSpec | PopulationVectorSpec | GradedSpec
+class CentreOfMassSpec(Strict):
+    """`command = sum_i place_i * rate_i / (floor_hz + sum_i rate_i)`, one command element.
+
+    The lines' places lie evenly from `low` to `high`. Unlike a population vector it does not grow
+    with the activity; the less there is beside `floor_hz`, the nearer it is to 0.
+    """
+
+    kind: Literal["centre_of_mass"]
+    port: str
+    tau_s: float = Field(gt=0)
+    low: float
+    high: float
+    floor_hz: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _some_range(self) -> CentreOfMassSpec:
+        if self.low >= self.high:
+            raise ValueError("low must be below high")
+        return self
+
+
+DecoderSpec: TypeAlias = FilteredRateSpec | PopulationVectorSpec | CentreOfMassSpec | GradedSpec
 
 
 class FilteredRate(Decoder):
@@ -121,6 +142,25 @@ class PopulationVector(Decoder):
         return np.array([self._readout @ rates])
 
 
+class CentreOfMass(Decoder):
+    """Decodes where in a row of lines the activity is; see `CentreOfMassSpec`."""
+
+    size = 1
+
+    def __init__(self, spec: CentreOfMassSpec, port_size: int) -> None:
+        self.port = spec.port
+        self._places = np.linspace(spec.low, spec.high, port_size)
+        self._floor_hz = spec.floor_hz
+        self._filter = RateFilter(port_size, spec.tau_s)
+
+    def decode(
+        self, values: npt.NDArray[Any], now_ns: int, until_ns: int
+    ) -> npt.NDArray[np.float64]:
+        """The wanted command, shape (1,)."""
+        rates = self._filter.update(values, (until_ns - now_ns) * 1e-9)
+        return np.array([self._places @ rates / (self._floor_hz + rates.sum())])
+
+
 class Graded(Decoder):
     """Hands on the voltages of a graded port, scaled; see `GradedSpec`."""
 
@@ -149,4 +189,6 @@ def make_decoder(spec: DecoderSpec, port_size: int, spiking: bool) -> Decoder:
         raise ValueError(f"port '{spec.port}' emits no spikes; use kind: graded")
     if isinstance(spec, FilteredRateSpec):
         return FilteredRate(spec, port_size)
+    if isinstance(spec, CentreOfMassSpec):
+        return CentreOfMass(spec, port_size)
     return PopulationVector(spec, port_size)

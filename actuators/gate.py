@@ -98,6 +98,12 @@ class Gate:
         self.last = safe
         return safe
 
+    def allows(self, command: npt.NDArray[Any]) -> bool:
+        """Whether `command` may leave: of the right shape, finite and in range."""
+        return command.shape == self._rest.shape and bool(
+            (self._low <= command).all() and (command <= self._high).all()
+        )
+
     def stop(self, reason: str) -> None:
         """From now on let only the safe command out. The first reason is kept."""
         self.stopped = self.stopped or reason

@@ -81,3 +81,12 @@ class Batch:
                 f"{self.schema.dtype}, not {self.values.ndim}-d {self.values.dtype}"
             )
         self.values.flags.writeable = False
+
+    @property
+    def newest_ns(self) -> int:
+        """When the newest of the values happened; `t_last_ns` where they carry no times."""
+        if len(self.values) and self.schema is Schema.EVENTS:
+            return int(self.values["t"][-1]) * 1000
+        if len(self.values) and self.schema is Schema.SPIKES:
+            return int(self.values["t_ns"][-1])
+        return self.t_last_ns

@@ -475,6 +475,29 @@ def replay(
 
 
 @app.command()
+def diverge(
+    first: Annotated[Path, typer.Argument(metavar="A", help="a recording, as in lockstep")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="another one, as on the wall clock")],
+    out: Annotated[Path | None, typer.Option(help="folder for it (default: in runs/)")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what real time cost: how two recordings of one scenario and seed differ."""
+    from reflexarc.runtime.diverge import diverge as compare
+    from reflexarc.runtime.diverge import write_divergence
+    from reflexarc.runtime.launch import default_out
+    from reflexarc.runtime.recording import Recording
+
+    one, other = Recording.open(first), Recording.open(second)
+    found = compare(one, other)
+    files = write_divergence(found, one, other, out or default_out(f"{found.scenario}-diverge"))
+    if as_json:
+        print(found.model_dump_json())
+    else:
+        for line in [*found.lines(), *(f"  {what:<12} {path}" for what, path in files.items())]:
+            print(line)
+
+
+@app.command()
 def faults(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="the recording of a run")],
     as_json: Json = False,

@@ -277,12 +277,18 @@ class Daemon:
         stack.callback(self._companion.close)
         plant = self._make_plant()
         stack.callback(plant.close)
-        sensors = [
-            stack.enter_context(
-                AttachedSensor(spec.name, stream=a.stream, width=a.width, height=a.height)
+        self._attached = {
+            a.stream: stack.enter_context(
+                AttachedSensor(
+                    spec.name,
+                    stream=a.stream,
+                    width=a.width,
+                    height=a.height,
+                    capacity=a.buffer_events,
+                )
             )
             for a in spec.attach
-        ]
+        }
         limit = TickLimit(plan.spec.tick_limit_ns(spec.period_ns))
         stack.callback(limit.close)
         self._clock = WallClock(spec.period_ns, spin_ns=plan.spec.rt.spin_us * 1000)
@@ -293,7 +299,7 @@ class Daemon:
             spec.gate,
             plan.spec,
             plan.vigil(),
-            sensors=sensors,
+            sensors=list(self._attached.values()),
             learning=spec.learning,
             limit=limit,
             say=self.say,
@@ -345,20 +351,16 @@ class Daemon:
         while True:
             begun_ns, late_ns = monotonic_ns(), clock.late_ns
             self._listen()
-            loop.beat()
-            self._keep_up(begun_ns, late_ns)
+            tick = loop.beat()
+            self._keep_up(begun_ns, late_ns, -1 if tick is None else tick.age_ns)
             if loop.over or self._must_exit():
                 return
             clock.wait()
 
-    def _keep_up(self, begun_ns: int, late_ns: int) -> None:
+    def _keep_up(self, begun_ns: int, late_ns: int, age_ns: int) -> None:
         """What has to be done after each beat, none of which waits."""
         loop, hatch = self.loop, self._companion.hatch
         now_ns = monotonic_ns()
-        cause_ns = loop.cause_ns
-        age_ns = (
-            self._clock.now_ns + late_ns + now_ns - begun_ns - cause_ns if cause_ns >= 0 else -1
-        )
         hatch.record(loop.ticks, begun_ns, now_ns - begun_ns, late_ns, age_ns, self._clock.overruns)
         if loop.sound:
             self._all_is_well(now_ns)
@@ -408,6 +410,8 @@ class Daemon:
             self._begin_reload(number)
         elif verb == "kept":
             self._kept.add(number)
+        elif verb == "detach":
+            self._answer(number, self._detach(str(request.get("stream"))))
         else:
             refusal = self._obey(verb, bool(request.get("on")))
             self._answer(number, refusal)
@@ -424,6 +428,17 @@ class Daemon:
         elif verb == "learning":
             loop.learning = on
             self.say("learning", f"learning {'on' if on else 'off'}")
+        return ""
+
+    def _detach(self, stream: str) -> str:
+        """Send the feeder of `stream` away, without waiting for it; why not, or ""."""
+        sensor = self._attached.get(stream)
+        if sensor is None:
+            known = ", ".join(self._attached) or "none"
+            return f"no attached stream '{stream}'; there are: {known}"
+        if not sensor.detach():
+            return f"nobody feeds stream '{stream}'"
+        self.say(f"detach {stream}", f"stream '{stream}' was detached")
         return ""
 
     def _answer(self, number: int, refusal: str, **more: Any) -> None:
@@ -548,6 +563,7 @@ class Daemon:
                     "essential": watch.essential,
                     "alive": not (watch.awaited() or watch.silent(now_ns)),
                     "dropped": watch.dropped,
+                    "attached": name in self._attached and self._attached[name].fed,
                 }
                 for name, watch in loop.vigil.watches.items()
             },

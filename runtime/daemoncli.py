@@ -119,6 +119,17 @@ def stop(name: Name = None) -> None:
 
 
 @daemon_app.command()
+def detach(
+    stream: Annotated[str, typer.Argument(metavar="STREAM", help="an attached stream")],
+    name: Annotated[
+        str | None, typer.Option("--from", help="the daemon; the only one by default")
+    ] = None,
+) -> None:
+    """Send the feeder of a stream away; without an essential stream the robot stops."""
+    _obey(name, "detach", stream=stream)
+
+
+@daemon_app.command()
 def tail(name: Name = None, as_json: Json = False) -> None:
     """Follow a daemon: its log, and how it is once a second, until Ctrl-C."""
     from reflexarc.runtime.ask import follow

@@ -59,7 +59,7 @@ class DaemonSpec(Strict):
     """How a daemon holds the loop.
 
     Attributes:
-        deadman_ms: an actuator that hears nothing for so long goes to zero by itself.
+        deadman_ms: an actuator that hears nothing for so long goes to rest by itself.
         stale_ms: how long a stream may be silent (default: 3 periods, at least 20 ms).
         tick_limit_ms: a tick that takes longer hangs, and is broken off (default: as stale_ms).
         streams: those that are watched otherwise than by default.

@@ -28,7 +28,7 @@ PIECE_BYTES, TICK_BYTES = 256 << 10, 1 << 20
 
 TICK, TEXT, PIECE = b"T", b"J", b"P"
 #: Of every tick: number, when it began (monotonic clock), how long it was busy, how late it began,
-#: the age of the newest sensor value behind its command (-1: none), overruns so far; all in ns.
+#: from event to command (`loop.age_ns`; -1: no cause, or the tick failed), overruns so far; in ns.
 TICK_RECORD = struct.Struct("<6q")
 
 

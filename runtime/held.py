@@ -47,6 +47,10 @@ class TickHung(ReflexarcError):
     """A call of the tick did not return in time."""
 
 
+class GateError(ReflexarcError):
+    """The gate let out what it should have held back."""
+
+
 class TickLimit(AbstractContextManager["TickLimit"]):
     """Breaks off what takes longer than `limit_ns`, by a timer's signal, with TickHung.
 
@@ -118,6 +122,8 @@ class HeldLoop(Loop):
         self._pose: FloatArray | None = None
         self._pose_wanted = spec.pose is not None
         self._clipped = self._slewed = 0
+        self._sent = self.gate.last
+        self._gathered_ns = 0
         self._safe_frames = 0
         self._stop_ns = 0
         self._overruns = 0
@@ -156,6 +162,7 @@ class HeldLoop(Loop):
 
     def gather(self, now_ns: int) -> list[Batch]:
         """As `Loop.gather`, under the vigil. Raises StreamError: the robot must not go on."""
+        self._check_pace(now_ns)
         if self.ladder.step < Step.SENSORS:
             batches = super().gather(now_ns)
         else:
@@ -168,8 +175,24 @@ class HeldLoop(Loop):
             raise StreamError(f"stream '{silent.stream}' has been silent for {silent_ms:.0f} ms")
         return batches
 
+    def _check_pace(self, now_ns: int) -> None:
+        """Raise StreamError after a pause in which the actuators' deadman has struck: they are not
+        where the last command left them, so the next may be a jump.
+        """
+        paused_ms, self._gathered_ns = (now_ns - self._gathered_ns) * 1e-6, now_ns
+        if self.mode.moves and paused_ms > self._spec.deadman_ms:
+            raise StreamError(f"the loop stood still for {paused_ms:.0f} ms")
+
+    def guard(self, wanted: FloatArray) -> FloatArray:
+        """As `Loop.guard`. Raises GateError: the gate itself has failed."""
+        command = super().guard(wanted)
+        if not self.gate.allows(command):
+            raise GateError("the gate let out a command that it forbids")
+        return command
+
     def act(self, command: FloatArray) -> None:
         """As `Loop.act`; nothing before the pose has been measured: rest may be far from it."""
+        self._sent = command
         if self._spec.pose is None or self._pose is not None:
             super().act(command)
 
@@ -253,9 +276,8 @@ class HeldLoop(Loop):
         """Count the safe frames of a stop."""
         if self.mode.state is not State.STOPPING:
             return
-        safe = (self.gate.last == self.gate.safe).all()
-        # A frame that could not be sent will never be: the deadman has it.
-        self._safe_frames += bool(safe or self.failure)
+        # One that could not be sent counts as well: it will never be, the deadman has it.
+        self._safe_frames += bool((self._sent == self.gate.safe).all())
         late = self.mode.ending and monotonic_ns() - self._stop_ns > SETTLE_NS
         if self._safe_frames >= SAFE_FRAMES or late:
             self._lead(Event.SETTLED)

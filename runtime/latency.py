@@ -1,4 +1,4 @@
-"""Latency figures of a run: percentiles of the tick and the share of each of its six calls."""
+"""Latency figures of a run: of its ticks and their six calls, and from event to command."""
 
 from __future__ import annotations
 
@@ -24,6 +24,29 @@ class Latency(Strict):
     p999_us: float
     max_us: float
     share: dict[str, float]
+
+
+class EventToCommand(Strict):
+    """How old the newest sensor value behind a command was when the command left, in microseconds.
+
+    From when the event happened to the begin of the tick, on the loop's time, and the measured
+    time of the tick's six calls (`loop.age_ns`). In lockstep the first part is simulated time.
+    """
+
+    p50_us: float
+    p99_us: float
+    p999_us: float
+    max_us: float
+
+
+def event_to_command(ages_ns: npt.NDArray[Any]) -> EventToCommand | None:
+    """The figures of `ages_ns`, shape (ticks,); -1 (no cause) is left out; None if none is left."""
+    ages_us = ages_ns[ages_ns >= 0] * 1e-3
+    if len(ages_us) == 0:
+        return None
+    p50, p99, p999 = (round(float(q), 1) for q in np.percentile(ages_us, [50, 99, 99.9]))
+    largest = round(float(ages_us.max()), 1)
+    return EventToCommand(p50_us=p50, p99_us=p99, p999_us=p999, max_us=largest)
 
 
 def latency(durations_ns: npt.NDArray[Any]) -> Latency | None:

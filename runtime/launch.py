@@ -24,7 +24,7 @@ from reflexarc.runtime.errors import ConfigError
 from reflexarc.runtime.faultcheck import log_path
 from reflexarc.runtime.faults import FaultyPlant
 from reflexarc.runtime.files import write_atomic
-from reflexarc.runtime.latency import Latency, latency
+from reflexarc.runtime.latency import EventToCommand, Latency, event_to_command, latency
 from reflexarc.runtime.loop import Listener, Loop, Tick
 from reflexarc.runtime.pictures import Pictures, pictures_of
 from reflexarc.runtime.plants import make_plant
@@ -77,6 +77,7 @@ class RunResult(Strict):
     weight_updates: int = 0
     pictures: dict[str, Pictures] = Field(default_factory=dict)
     latency: Latency | None
+    event_to_command: EventToCommand | None
     recording: str
     lost: int
 
@@ -101,6 +102,7 @@ class Summary(Strict):
     spikes: int
     synaptic_events: int
     latency: Latency | None
+    event_to_command: EventToCommand | None
     runs: list[RunResult]
     files: dict[str, str]
 
@@ -121,7 +123,17 @@ class Summary(Strict):
             f"  {stream:<12} {counts.text()}" for stream, counts in self.runs[0].pictures.items()
         ]
         files = [f"  {what:<12} {path}" for what, path in self.files.items()]
-        return [f"{self.scenario}, seed {self.seed}", *scores, *pictures, *files]
+        return [f"{self.scenario}, seed {self.seed}", *scores, *self._lineage(), *pictures, *files]
+
+    def _lineage(self) -> list[str]:
+        found = self.event_to_command
+        if found is None:
+            return []
+        simulated = " (simulated time + measured tick)" if self.mode == "lockstep" else ""
+        return [
+            f"  event to command, us: p50 {found.p50_us:.1f}, p99 {found.p99_us:.1f}, "
+            f"p99.9 {found.p999_us:.1f}{simulated}"
+        ]
 
 
 class ScoreKeeper:
@@ -325,6 +337,7 @@ def _result(
         overruns=loop.clock.overruns,
         pictures=keeper.pictures,
         latency=latency(loop.durations_ns),
+        event_to_command=event_to_command(loop.ages_ns),
         recording=str(recording or ""),
         lost=lost,
         **({} if work is None else dataclasses.asdict(work)),
@@ -358,6 +371,7 @@ def _summarise(scenario: Scenario, results: list[RunResult], out: Path) -> Summa
         spikes=network.spikes,
         synaptic_events=network.synaptic_events,
         latency=network.latency,
+        event_to_command=network.event_to_command,
         runs=results,
         files={
             "report": str(out / "report.html"),

@@ -8,7 +8,7 @@ the world answers `ready`. Then, by mode:
   the same `t_last_ns`. Both sides see the same bytes as in one process.
 - **wall**: after `start` the world runs on its own clock under the newest command, and publishes
   what its sensors see beside the pair. Silence means stop: without a command for `DEADMAN_NS`, or
-  what `daemon.deadman_ms` of the scenario says, it applies zeros.
+  what `daemon.deadman_ms` of the scenario says, it applies the rest command.
 
 Either side may say `bye`. Each notices within `SLICE_S` when the other's process is gone, so the
 world never outlives its loop.
@@ -36,7 +36,7 @@ from reflexarc.runtime.world import Plant, World
 
 ClockMode = Literal["lockstep", "wall"]
 
-#: A world in wall time that has heard no command for this long applies zeros.
+#: A world in wall time that has heard no command for this long applies the rest command.
 DEADMAN_NS = 100_000_000
 #: How long a world waits for its loop to say hello, and a loop for its world to be ready.
 HELLO_TIMEOUT_S = 30.0
@@ -61,6 +61,7 @@ def serve_world(
     *,
     digest: str = "",
     deadman_ns: int = DEADMAN_NS,
+    rest: FloatArray | None = None,
     patience_s: float = HELLO_TIMEOUT_S,
     curve: Curve | None = None,
     on_ready: Callable[[], None] = lambda: None,
@@ -68,8 +69,9 @@ def serve_world(
     """Serve `world` at `endpoint` until the loop says bye or is gone, or SIGTERM or SIGINT comes.
 
     Closes the world. Returns False after one of those signals. `patience_s` is how long it waits
-    for a loop to come; `on_ready` is called when one may. `deadman_ns`: see the module. `curve` has
-    the keys, where the endpoint can be reached from other machines.
+    for a loop to come; `on_ready` is called when one may. `deadman_ns`: see the module; `rest` is
+    what it applies then, shape (command_size,), zeros by default. `curve` has the keys, where the
+    endpoint can be reached from other machines.
 
     Raises:
         ConfigError: the endpoint is wrong or in use.
@@ -87,6 +89,7 @@ def serve_world(
                 mode,
                 digest=digest,
                 deadman_ns=deadman_ns,
+                rest=rest,
                 curve=curve,
             ) as server,
             _signals(server),
@@ -127,12 +130,13 @@ class WorldServer:
         *,
         digest: str = "",
         deadman_ns: int = DEADMAN_NS,
+        rest: FloatArray | None = None,
         curve: Curve | None = None,
     ) -> None:
         """Raises ConfigError for an endpoint that is wrong or in use."""
         self._deadman_ns = deadman_ns
         self._world, self._period_ns, self._mode, self._digest = world, period_ns, mode, digest
-        self._rest = np.zeros(world.command_size)
+        self._rest = np.zeros(world.command_size) if rest is None else rest
         self._stopped = False
         self._publisher: Publisher | None = None
         self._pair = Pair(endpoint, bind=True, curve=curve)

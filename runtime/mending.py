@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Event, Thread
 
 from reflexarc.runtime.batch import Batch
@@ -71,6 +72,8 @@ class MendingPlant(Plant):
         self._thread.start()
 
     def _mend(self, lost: Plant) -> None:
+        with suppress(LinkError):  # a child that was stopped would not hear a kinder word
+            lost.kill()
         lost.close()
         while not self._closed.is_set():
             try:

@@ -97,6 +97,7 @@ def serve(
                 digest=scenario.world_digest(spec.seed),
                 curve=curve,
                 deadman_ns=round(spec.daemon.deadman_ms * 1e6),
+                rest=scenario.make_gate().rest,
                 patience_s=HELLO_TIMEOUT_S if once else math.inf,
                 on_ready=lambda: tell(f"{spec.name}: waiting for a loop at {where}"),
             )

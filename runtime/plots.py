@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from reflexarc.runtime.batch import Array, Schema
 from reflexarc.runtime.interval import interval
@@ -21,6 +22,7 @@ from reflexarc.runtime.recording import Recording, Series
 
 if TYPE_CHECKING:
     from reflexarc.runtime.compare import Comparison
+    from reflexarc.runtime.diverge import Divergence
     from reflexarc.runtime.tune import Tuning
 
 Runs = Mapping[str, Recording]
@@ -273,6 +275,42 @@ def _trials(axes: Axes, found: Comparison, colour: Mapping[str, str]) -> None:
     _bare(axes)
 
 
+def divergence(found: Divergence, first: Recording, second: Recording) -> Figure:
+    """How far two runs went apart: their commands, the ages of their causes, their scores."""
+    runs = [(first, BLUE, f"1: {first.start.mode}"), (second, ORANGE, f"2: {second.start.mode}")]
+    scored = all(len(run.score().t_ns) for run, _, _ in runs)
+    figure = Figure((WIDTH_IN, 5.8 if scored else 4.2), layout="constrained")
+    panels = figure.subplots(3 if scored else 2, sharex=True)
+    begins = [each.begin_s for each in found.rms_over_time]
+    end_s = min(side.seconds for side in found.runs)
+    panels[0].stairs([each.rms for each in found.rms_over_time], [*begins, end_s], color=RED)
+    panels[0].set_ylabel("commands' RMS\ndifference", fontsize=9)
+    panels[0].set_ylim(bottom=0)
+    if found.first_s is not None:
+        panels[0].axvline(found.first_s, color=GREY, linestyle="--", linewidth=0.9)
+    for run, colour, label in runs:
+        ages = run.ages_ns()
+        t_s = run.commands().t_ns * 1e-9
+        panels[1].plot(
+            t_s[ages >= 0], ages[ages >= 0] * 1e-6, ".", color=colour, markersize=2, label=label
+        )
+        if scored:
+            panels[2].plot(run.score().t_ns * 1e-9, run.score().values[:, 0], color=colour)
+    panels[1].set_ylabel("event to command,\nms", fontsize=9)
+    panels[1].set_yscale("log")
+    panels[1].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    panels[1].yaxis.set_minor_formatter(NullFormatter())
+    if scored:
+        panels[2].set_ylabel("score", fontsize=9)
+    for axes in panels:
+        _bare(axes)
+    handles, names = panels[1].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=2, frameon=False, markerscale=4)
+    figure.align_ylabels()
+    panels[-1].set_xlabel("time, s (dashed: first differing tick)")
+    return figure
+
+
 def tuning(found: Tuning) -> Figure:
     """How the search went, and what each number has to do with the score."""
     columns = 1 + len(found.ranges)
@@ -321,6 +359,35 @@ def latency(runs: Runs) -> Figure | None:
     above.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     _tidy(above)
     _call_shares(below, calls_us)
+    return figure
+
+
+def event_to_command(runs: Runs) -> Figure | None:
+    """How old the cause of each command was: over time, and how often; None if none had any."""
+    ages_ms = {name: np.maximum(run.ages_ns(), -1) * 1e-6 for name, run in runs.items()}
+    ages_ms = {name: ages for name, ages in ages_ms.items() if (ages >= 0).any()}
+    if not ages_ms:
+        return None
+    colour = colours(list(runs))
+    figure = Figure((WIDTH_IN, 2.8), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[2.2, 1])
+    for name, ages in ages_ms.items():
+        has = ages >= 0
+        t_s = runs[name].commands().t_ns[has] * 1e-9
+        left.plot(t_s, ages[has], ".", color=colour[name], markersize=2, label=name)
+        shown = np.sort(ages[has])
+        beyond = 1 - np.arange(len(shown)) / len(shown)
+        right.step(shown, beyond, where="post", color=colour[name], label=name)
+    left.set(xlabel="time, s", ylabel="event to command, ms", yscale="log")
+    right.set(xlabel="event to command, ms", ylabel="part of commands", xscale="log", yscale="log")
+    for axis in (left.yaxis, right.xaxis, right.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.set_minor_formatter(NullFormatter())
+    right.set_title("at least so old", fontsize=9)
+    handles, names = right.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=len(names), frameon=False)
+    _bare(left)
+    _bare(right)
     return figure
 
 

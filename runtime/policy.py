@@ -28,10 +28,12 @@ class Policy(ABC):
 
     Attributes:
         port_inputs, port_outputs: what entered and left the network in the last tick, by port.
+        streams: names of the streams that its commands depend on; None: all that there are.
     """
 
     port_inputs: PortArrays = _NOTHING
     port_outputs: PortArrays = _NOTHING
+    streams: frozenset[str] | None = None
 
     @abstractmethod
     def encode(self, batches: Sequence[Batch], now_ns: int, until_ns: int) -> Any:
@@ -67,6 +69,7 @@ class NetworkPolicy(Policy):
         self.spikes_per_tick: int | None = None
         self.shed = 0
         self._shift_ns = 0
+        self.streams = frozenset(encoder.stream for encoder in encoders)
         self._encoders = encoders
         self._decoders = decoders
 

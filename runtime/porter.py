@@ -38,10 +38,14 @@ ANSWER_S, CLIENT_S = 5.0, 5.0
 LOOK_S, MAX_LINES = 0.05, 1000
 #: Ticks whose durations are remembered.
 MEMORY = 10_000
+#: No stream's name is longer.
+MAX_NAME = 40
 #: A loop that has not ticked for so long is said to hang.
 HUNG_NS = 500_000_000
 #: What the loop is asked for; everything else the porter knows.
-ASKED = frozenset({"arm", "disarm", "stop", "learning", "checkpoint", "weights", "reload"})
+ASKED = frozenset(
+    {"arm", "disarm", "stop", "learning", "checkpoint", "weights", "reload", "detach"}
+)
 
 Answer = dict[str, Any]
 
@@ -71,15 +75,16 @@ class Ticks:
             "hung": monotonic_ns() - begun_ns > HUNG_NS,
             "busy_us": _percentiles(rows[:, 2]),
             "late_us": _percentiles(rows[:, 3]),
-            "age_us": _percentiles(aged),
+            "event_to_command_us": _percentiles(aged),
         }
 
 
 def _percentiles(values_ns: np.ndarray[Any, np.dtype[np.int64]]) -> Answer | None:
     if not len(values_ns):
         return None
-    p50, p99 = (round(float(q) * 1e-3, 1) for q in np.percentile(values_ns, [50, 99]))
-    return {"p50": p50, "p99": p99, "max": round(float(values_ns.max()) * 1e-3, 1)}
+    found = np.percentile(values_ns, [50, 99, 99.9])
+    p50, p99, p999 = (round(float(q) * 1e-3, 1) for q in found)
+    return {"p50": p50, "p99": p99, "p999": p999, "max": round(float(values_ns.max()) * 1e-3, 1)}
 
 
 class Log:
@@ -252,8 +257,8 @@ class Porter:
         self._asked += 1
         number, future = self._asked, asyncio.get_running_loop().create_future()
         self._waiting[number] = future
-        on = request.get("on")
-        if not self._hatch.ask(verb=request["verb"], number=number, on=on is True):
+        on, stream = request.get("on") is True, str(request.get("stream"))[:MAX_NAME]
+        if not self._hatch.ask(verb=request["verb"], number=number, on=on, stream=stream):
             del self._waiting[number]
             return _refused("the loop takes no requests; does it hang?")
         try:

@@ -153,6 +153,7 @@ class Recorder:
             "cause_ns": tick.cause_ns,
             "received_ns": [batch.t_received_ns for batch in batches],
             "calls_ns": tick.calls_ns,
+            "late_ns": tick.late_ns,
         }
         entries.append(_json(Kind.TICK, TICK, now_ns, about))
         self._send(pack(entries), patient=self._patient)

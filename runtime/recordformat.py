@@ -113,7 +113,7 @@ LAYOUTS: Mapping[Kind, Layout] = {
                 "number": _INTEGER,
                 "now_ns": _INTEGER,
                 "until_ns": _INTEGER,
-                "cause_ns": {**_INTEGER, "description": "newest sensor value acted on; -1 if none"},
+                "cause_ns": {**_INTEGER, "description": "time of the newest value acted on; or -1"},
                 "received_ns": {
                     "type": "array",
                     "items": _INTEGER,
@@ -124,6 +124,7 @@ LAYOUTS: Mapping[Kind, Layout] = {
                     "items": _INTEGER,
                     "description": "how long observe, encode, think, decode, guard, act took",
                 },
+                "late_ns": {**_INTEGER, "description": "how long after now_ns the tick began"},
             },
         ),
     ),

@@ -33,7 +33,7 @@ from zstandard import ZstdError
 from reflexarc.runtime.batch import EVENT, READING, SPIKE, Array, Batch, Schema
 from reflexarc.runtime.config import explain, parse_yaml
 from reflexarc.runtime.errors import ConfigError, MissingFileError
-from reflexarc.runtime.loop import CALLS, Tick
+from reflexarc.runtime.loop import CALLS, Tick, age_ns
 from reflexarc.runtime.network import FloatArray
 from reflexarc.runtime.recordformat import (
     COMMANDS,
@@ -209,6 +209,18 @@ class Recording:
             rows = [json.loads(entry.data)["calls_ns"] for entry in self.messages(TICK)]
             return np.array(rows, dtype=np.int64).reshape(-1, len(CALLS))
 
+    def ages_ns(self) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+        """From event to command in each tick (`loop.age_ns`), shape (ticks,); -1 without a cause.
+
+        Raises ConfigError.
+        """
+        with _reading(self.path):
+            told = [json.loads(entry.data) for entry in self.messages(TICK)]
+            ages = [
+                age_ns(t["now_ns"], t.get("late_ns", 0), t["cause_ns"], t["calls_ns"]) for t in told
+            ]
+            return np.array(ages, dtype=np.int64)
+
     def extract(self, folder: Path) -> Path:
         """Write the scenario as it was run into `folder`; returns its scenario.yaml.
 
@@ -382,6 +394,7 @@ def _tick(
         command=command,
         cause_ns=about["cause_ns"],
         calls_ns=tuple(about["calls_ns"]),
+        late_ns=about.get("late_ns", 0),
     )
 
 

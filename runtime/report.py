@@ -73,6 +73,7 @@ def _figures(
     yield "score", plots.score(runs, summary.unit), f"The score as it grew.{marked}"
     yield "state", plots.state(runs), f"The true state, which no network sees.{marked}"
     yield "latency", plots.latency(runs), "How long ticks took, waiting left out."
+    yield "event-to-command", plots.event_to_command(runs), lineage_meaning(summary.mode)
 
 
 def _page(runs: Mapping[str, Recording], summary: Summary, captions: Mapping[str, str]) -> str:
@@ -88,6 +89,8 @@ def _page(runs: Mapping[str, Recording], summary: Summary, captions: Mapping[str
         figures="\n".join(_figure(name, caption) for name, caption in captions.items()),
         work=_work(summary) + _pictures(summary),
         latency=_latency(summary),
+        lineage=_lineage(summary),
+        lineage_meaning=escape(lineage_meaning(summary.mode)),
         reproduce=_reproduce(runs, summary),
         config=escape(yaml.safe_dump(start.config, sort_keys=False)),
     )
@@ -176,6 +179,32 @@ def _latency(summary: Summary) -> str:
         if (found := run.latency) is not None
     ]
     return _table(["policy", "p50, us", "p99, us", "p99.9, us", "max, us", *CALLS], rows)
+
+
+def lineage_meaning(mode: str) -> str:
+    """What the figures from event to command are in this mode, for people."""
+    text = (
+        "From event to command: how old the newest sensor value that a command can depend on was "
+        "when the command had left."
+    )
+    if mode == "lockstep":
+        return f"{text} In lockstep: simulated time up to the tick, plus the tick's measured time."
+    return f"{text} On the wall clock: up to the begin of the tick, plus the tick's six calls."
+
+
+def _lineage(summary: Summary) -> str:
+    rows = [
+        [
+            run.policy,
+            *(
+                f"{value:.1f}"
+                for value in (found.p50_us, found.p99_us, found.p999_us, found.max_us)
+            ),
+        ]
+        for run in summary.runs
+        if (found := run.event_to_command) is not None
+    ]
+    return _table(["event to command", "p50, us", "p99, us", "p99.9, us", "max, us"], rows)
 
 
 def _reproduce(runs: Mapping[str, Recording], summary: Summary) -> str:

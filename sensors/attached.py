@@ -37,6 +37,7 @@ class AttachedSensor(Sensor):
         width, height: of the image, in pixels. That of a smaller sensor is stretched to it; a
             feeder with a larger one is refused.
         malformed: frames that were refused since the start.
+        fed: whether a feeder is attached.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class AttachedSensor(Sensor):
         self._passed_ns = -1
         self._ended = self._gone = self._closed = False
         self._lost_before = 0
+        self.fed = self._leave = False
         self._shift_us: int | None = None
         self._now_ns = self._seq = 0
         self._lossless = True
@@ -111,6 +113,14 @@ class AttachedSensor(Sensor):
         self._now_ns, self._seq = now_ns, self._seq + 1
         return batch
 
+    def detach(self) -> bool:
+        """Send the feeder away without waiting for it; whether there is one. Another may come.
+
+        What it has sent before is still read.
+        """
+        self._leave = self.fed
+        return self.fed
+
     def close(self) -> None:
         """Send the feeder away. May be called twice."""
         self._closed = True
@@ -156,6 +166,7 @@ class AttachedSensor(Sensor):
             fed = False
             try:
                 if fed := self._welcome():
+                    self._leave, self.fed = False, True
                     self._feed()
                     # Whoever knocks from now on is not taken for the feeder that has just left.
                     self._pair.renew()
@@ -164,6 +175,8 @@ class AttachedSensor(Sensor):
                     self._gone = self._gone or fed
                     self._changed.notify()
                 self._pair.renew()
+            finally:
+                self.fed = False
         self._pair.close()
 
     def _welcome(self) -> bool:
@@ -202,7 +215,7 @@ class AttachedSensor(Sensor):
         return ""
 
     def _feed(self) -> None:
-        while not self._closed:
+        while not (self._closed or self._leave):
             message = self._pair.receive(CREDIT_POLL_S)
             if isinstance(message, Batch):
                 self._accept(message)
@@ -214,7 +227,8 @@ class AttachedSensor(Sensor):
                 self._pair.send(Control(op="bye", count=lost))
                 return
             self._give_credit()
-        self._pair.send(Control(op="bye", text="the loop has ended"))
+        text = "the loop has ended" if self._closed else f"'{self.stream}' was detached"
+        self._pair.send(Control(op="bye", text=text))
 
     def _accept(self, batch: Batch) -> None:
         if not self._is_sound(batch) or (missing := self._continuity.missing(batch)) < 0:

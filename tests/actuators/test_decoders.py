@@ -3,6 +3,8 @@ import pytest
 from pydantic import ValidationError
 
 from reflexarc.actuators.decoders import (
+    CentreOfMass,
+    CentreOfMassSpec,
     FilteredRate,
     FilteredRateSpec,
     GradedSpec,
@@ -57,6 +59,28 @@ def test_population_vector_is_push_minus_pull():
     assert decoder.decode(spikes(0, 1), 0, MS) == pytest.approx([2.0 * 2000 / 4])
     assert decoder.decode(spikes(0, 3), MS, 2 * MS) == pytest.approx([0.0])
     assert decoder.decode(spikes(2, 3, 3), 2 * MS, 3 * MS) == pytest.approx([-2.0 * 3000 / 4])
+
+
+def centre_of_mass(**said):
+    said = {"port": "place", "tau_s": 1e-6, "low": -1.0, "high": 1.0, "floor_hz": 1.0} | said
+    return CentreOfMassSpec.model_validate({"kind": "centre_of_mass"} | said)
+
+
+def test_centre_of_mass_does_not_grow_with_the_activity():
+    decoder = CentreOfMass(centre_of_mass(floor_hz=1e-6), 5)
+    assert decoder.decode(spikes(0, 3), 0, MS) == pytest.approx([(-1.0 + 0.5) / 2])
+    assert decoder.decode(spikes(*[0, 3] * 20), MS, 2 * MS) == pytest.approx([(-1.0 + 0.5) / 2])
+
+
+def test_centre_of_mass_is_nothing_without_activity_and_small_beside_its_floor():
+    decoder = CentreOfMass(centre_of_mass(floor_hz=1000.0), 5)
+    assert decoder.decode(NO_SPIKES, 0, MS) == pytest.approx([0.0])
+    assert decoder.decode(spikes(4), MS, 2 * MS) == pytest.approx([0.5])  # 1000 Hz of 2000
+
+
+def test_centre_of_mass_needs_a_range():
+    with pytest.raises(ValidationError, match="low must be below high"):
+        centre_of_mass(low=1.0)
 
 
 def test_population_vector_refuses_a_wrong_number_of_directions():

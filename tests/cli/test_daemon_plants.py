@@ -41,7 +41,7 @@ class Slide(Device):
 '''
 
 #: A busy machine may stop a process for longer than a tick may take.
-PATIENT = ("--rt=off", "--set", "daemon.tick_limit_ms=5000")
+PATIENT = ("--rt=off", "--set=daemon.tick_limit_ms=5000", "--set=daemon.deadman_ms=1000")
 
 
 @pytest.fixture

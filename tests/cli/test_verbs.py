@@ -16,10 +16,17 @@ def test_help_and_version(reflexarc):
 
 def test_scenarios(reflexarc):
     lines = reflexarc("scenarios", check=0).stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["gaze", "pole-balance"]
+    assert [line.split()[0] for line in lines] == [
+        "gaze",
+        "goalie",
+        "pole-balance",
+        "reach-payload",
+    ]
     assert set(json.loads(reflexarc("scenarios", "--json", check=0).stdout)) == {
         "gaze",
+        "goalie",
         "pole-balance",
+        "reach-payload",
     }
 
 
@@ -47,7 +54,10 @@ def test_doctor(reflexarc):
     ("args", "message"),
     [
         (["run"], "Missing argument 'NAME'"),
-        (["run", "nope"], "no scenario 'nope'; there are: gaze, pole-balance"),
+        (
+            ["run", "nope"],
+            "no scenario 'nope'; there are: gaze, goalie, pole-balance, reach-payload",
+        ),
         (["run", "gaze", "--seconds", "abc"], "--seconds"),
         (["run", "gaze", "--seconds", "-1"], "--set seconds: input should be greater than 0"),
         (["run", "gaze", "--mode", "fast"], "--set mode: input should be 'lockstep' or 'wall'"),

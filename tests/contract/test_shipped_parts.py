@@ -7,6 +7,7 @@ import pytest
 
 from reflexarc.actuators.contract import DecoderContract
 from reflexarc.actuators.decoders import (
+    CentreOfMassSpec,
     FilteredRateSpec,
     GradedSpec,
     PopulationVectorSpec,
@@ -175,6 +176,16 @@ class TestFilteredRate(DecoderContract):
 
     def make_decoder(self):
         spec = FilteredRateSpec(kind="filtered_rate", port="m", tau_s=0.01)
+        return make_decoder(spec, self.port_size, spiking=True)
+
+
+class TestCentreOfMass(DecoderContract):
+    port_size = 4
+
+    def make_decoder(self):
+        spec = CentreOfMassSpec(
+            kind="centre_of_mass", port="m", tau_s=0.01, low=-1.0, high=1.0, floor_hz=20.0
+        )
         return make_decoder(spec, self.port_size, spiking=True)
 
 

@@ -5,7 +5,10 @@ what it measured with `measured(...)`; `count(quick, soak)` says how much it doe
 """
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +37,71 @@ def measured(request):
     return state
 
 
+@pytest.fixture
+def hold(slide_folder, tmp_path, monkeypatch):
+    """A function that starts a daemon of the small scenario; `until` returns a line of its log."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    begun = []
+
+    def begin(*options):
+        # A busy machine may stop a process for longer than a tick may take.
+        command = [sys.executable, "-P", "-m", "reflexarc", "daemon", str(slide_folder)]
+        command += ["--rt=off", "--set", "daemon.tick_limit_ms=5000", *options]
+        begun.append(subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True))
+        return begun[-1]
+
+    yield begin
+    for process in begun:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+@pytest.fixture
+def until():
+    """A function that reads a process's log up to a line with `text`."""
+
+    def read(process, text):
+        for line in process.stderr:
+            if text in line:
+                return line
+        raise AssertionError(f"ended with {process.wait()} before it said {text!r}")
+
+    return read
+
+
+@pytest.fixture
+def watched_world(slide_folder, tmp_path):
+    """Put the small scenario's world in a process of its own that writes down what it is told.
+
+    Returns a function: pid of the world's process, monotonic time and command of each step.
+    """
+    code, file = slide_folder / "world.py", slide_folder / "scenario.yaml"
+    log = tmp_path / "told"
+    told = f"""    def advance(self, until_ns, command):
+        import os, time
+        with open({str(log)!r}, "a") as told:
+            told.write(f"{{os.getpid()}} {{time.monotonic_ns()}} {{float(command[0])}}\\n")
+"""
+    head = "    def advance(self, until_ns, command):\n"
+    code.write_text(code.read_text().replace(head, told))
+    own = "world:\n  process: own\n"
+    file.write_text(
+        file.read_text()
+        .replace("world:\n", own)
+        .replace("period_ns: 1000000", "period_ns: 5000000")
+    )
+    sidecar = slide_folder / "nets" / "slide.yaml"
+    sidecar.write_text(sidecar.read_text().replace("0.001", "0.005"))
+
+    def steps():
+        lines = log.read_text().rpartition("\n")[0].splitlines() if log.exists() else []
+        return [(int(pid), int(at_ns), float(told)) for pid, at_ns, told in map(str.split, lines)]
+
+    return steps
+
+
 FIGURES = pytest.StashKey()
 
 
@@ -44,3 +112,40 @@ def pytest_sessionfinish(session):
         rows = session.config.stash.get(FIGURES, {})
         rows = {promise: row for promise, row in rows.items() if row["figures"]}
         Path(path).write_text(json.dumps(rows, indent=1) + "\n")
+
+
+@pytest.fixture
+def robot(slide_folder, tmp_path):
+    """Start a daemon of the sliding mass; returns a function. What is left at the end is killed."""
+    environment = {
+        **os.environ,
+        "XDG_RUNTIME_DIR": str(tmp_path),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+    }
+    patient = ("--rt=off", "--set", "daemon.tick_limit_ms=5000")
+    begun = []
+
+    def begin(*options, **more):
+        command = [sys.executable, "-P", "-m", "reflexarc", "daemon", "slide", *patient, *options]
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environment | more, stderr=subprocess.PIPE, text=True
+        )
+        begun.append(process)
+        return process
+
+    yield begin
+    for process in begun:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def heard():
+    """Wait for a line with a text in the log of a daemon; returns it."""
+
+    def wait(process, text):
+        line = next((line for line in process.stderr if text in line), None)
+        assert line is not None, f"ended with {process.wait()} before it said {text!r}"
+        return line
+
+    return wait

@@ -7,7 +7,7 @@ import faery
 import numpy as np
 import pytest
 
-from reflexarc.runtime.attach import Fed, attach_recording
+from reflexarc.runtime.attach import Fed, Feeder, attach_recording
 from reflexarc.runtime.batch import EVENT
 from reflexarc.runtime.clock import LockstepClock, WallClock
 from reflexarc.runtime.errors import ConfigError, LinkError, MissingFileError
@@ -152,3 +152,20 @@ def test_a_recording_of_others_arrives_whole():
 def test_the_rate_is_events_over_time():
     assert Fed(100, 0, 0.5).rate_hz == 200
     assert Fed(0, 0, 0.0).rate_hz == 0
+
+
+def test_a_detached_feeder_goes_and_another_may_come():
+    events = np.zeros(1, EVENT)
+    with AttachedSensor("robot", **SIZE) as sensor:
+        assert not sensor.detach()
+        for number in range(2):
+            with Feeder("robot", size=(64, 48), paced=True) as feeder:
+                feeder.send(events)
+                seen, now_ns = 0, number * 10**12
+                while not seen:
+                    now_ns += 1_000_000
+                    seen = len(sensor.read(now_ns).values)
+                assert sensor.detach()
+                with pytest.raises(LinkError, match="'camera' was detached"):
+                    for _ in range(100_000):
+                        feeder.send_silence(0)

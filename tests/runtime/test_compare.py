@@ -21,6 +21,7 @@ def result(policy, score, trials=(), ended="time"):
         overruns=0,
         spikes=30,
         latency=None,
+        event_to_command=None,
         recording="",
         lost=0,
     )

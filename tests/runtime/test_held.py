@@ -238,6 +238,16 @@ def test_a_silent_stream_stops_the_robot_at_its_limit():
     assert not loop.sound
 
 
+def test_a_loop_that_stood_still_for_longer_than_the_deadman_stops():
+    loop = running(held())
+    loop.clock._tick += 99
+    beat(loop)
+    assert loop.mode.state is State.RUNNING
+    loop.clock._tick += 100
+    beat(loop)
+    assert loop.failure == "observe: the loop stood still for 101 ms"
+
+
 def test_it_arms_again_only_when_all_is_well():
     loop = running(held())
     observe = loop.plant.observe

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from reflexarc.actuators.gate import Gate, GateSpec
-from reflexarc.runtime.batch import Batch, Schema
+from reflexarc.runtime.batch import EVENT, Batch, Schema
 from reflexarc.runtime.clock import LockstepClock
 from reflexarc.runtime.config import Strict
 from reflexarc.runtime.loop import CALLS, Loop
@@ -131,21 +131,22 @@ class Beacon(Sensor):
         return Batch(self.stream, self.schema, values, now_ns, now_ns, self.seq - 1)
 
 
+class Still(Controller):
+    def __init__(self):
+        pass
+
+    def control(self, batches, now_ns):
+        return np.zeros(1)
+
+
 def test_attached_sensors_are_observed_and_a_command_knows_its_cause():
     ticks = []
     gate = Gate(GateSpec(low=[-5.0], high=[5.0], rest=[0.0]))
 
-    class Last(Controller):
-        def __init__(self):
-            pass
-
-        def control(self, batches, now_ns):
-            return np.zeros(1)
-
     loop = Loop(
         LockstepClock(MS),
         NoPlant(),
-        ConventionalPolicy(Last()),
+        ConventionalPolicy(Still()),
         gate,
         sensors=[Beacon()],
         listeners=[ticks.append],
@@ -153,3 +154,37 @@ def test_attached_sensors_are_observed_and_a_command_knows_its_cause():
     loop.run(8)
     assert [tick.cause_ns for tick in ticks] == [0] * 5 + [5 * MS] * 3
     assert [batch.stream for batch in ticks[7].batches] == ["beacon"]
+
+
+class Camera(Sensor):
+    """One event in each batch, 300 us before the batch's end."""
+
+    def __init__(self, stream):
+        super().__init__(stream, Schema.EVENTS)
+
+    def read(self, now_ns):
+        values = np.zeros(1 if now_ns else 0, EVENT)
+        values["t"] = max(0, now_ns // 1000 - 300)
+        return Batch(self.stream, self.schema, values, 0, now_ns)
+
+
+class LateClock(LockstepClock):
+    """Each tick begins 0.2 ms late."""
+
+    late_ns = 200_000
+
+
+def test_from_event_to_command_is_age_lateness_and_the_six_calls():
+    ticks = []
+    policy = ConventionalPolicy(Still())
+    policy.streams = frozenset({"camera"})
+    gate = Gate(GateSpec(low=[-5.0], high=[5.0], rest=[0.0]))
+    plant = LocalPlant(Integrator(Strict(), 0), gate.rest)  # "truth" is newer, but nobody's cause
+    loop = Loop(
+        LateClock(MS), plant, policy, gate, sensors=[Camera("camera")], listeners=[ticks.append]
+    )
+    loop.run(5)
+    assert [tick.cause_ns for tick in ticks] == [-1, *(k * MS - 300_000 for k in range(1, 5))]
+    calls_ns = loop.durations_ns.sum(axis=1)
+    assert loop.ages_ns.tolist() == [-1, *(calls_ns[1:] + 300_000 + 200_000)]
+    assert [tick.age_ns for tick in ticks] == loop.ages_ns.tolist()

@@ -35,7 +35,7 @@ def test_what_is_read_is_what_the_loop_saw(record_slide, tmp_path):
             port: values.tobytes() for port, values in expected.outputs.items()
         }
         assert got.command.tobytes() == expected.command.tobytes()
-        for name in ("number", "now_ns", "until_ns", "cause_ns", "calls_ns"):
+        for name in ("number", "now_ns", "until_ns", "cause_ns", "calls_ns", "late_ns"):
             assert getattr(got, name) == getattr(expected, name)
     assert sum(len(tick.outputs["motor"]) for tick in ticks) > 100
 

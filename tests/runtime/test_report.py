@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 
 from reflexarc.runtime import plots
+from reflexarc.runtime.latency import event_to_command
 from reflexarc.runtime.launch import launch
 from reflexarc.runtime.progress import progress_on
 from reflexarc.runtime.recording import Recording
@@ -34,7 +35,15 @@ def test_pictures_are_there_and_readable(launched):
     pictures = re.findall(r'<img src="([^"]+)"', page)
     assert pictures == [
         f"{name}.png"
-        for name in ("camera-camera", "spikes", "commands", "score", "state", "latency")
+        for name in (
+            "camera-camera",
+            "spikes",
+            "commands",
+            "score",
+            "state",
+            "latency",
+            "event-to-command",
+        )
     ]
     for name in pictures:
         with Image.open(out / name) as image:
@@ -49,7 +58,7 @@ def test_the_numbers_are_those_of_the_summary(launched):
     summary, out = launched
     page = (out / "report.html").read_text()
     for run in summary.runs:
-        score, work, latency = cells(page, run.policy)
+        score, work, latency, lineage = cells(page, run.policy)
         assert score == [f"{run.score:.2f}", "at full time", f"{run.seconds:.2f}"]
         assert [int(count.replace(",", "")) for count in work] == [
             run.ticks,
@@ -69,6 +78,16 @@ def test_the_numbers_are_those_of_the_summary(launched):
         assert [float(share.rstrip("%")) for share in latency[4:]] == pytest.approx(
             [100 * share for share in found.share.values()], abs=0.06
         )
+        found = run.event_to_command
+        assert [float(value) for value in lineage] == [
+            found.p50_us,
+            found.p99_us,
+            found.p999_us,
+            found.max_us,
+        ]
+        ages_ns = Recording.open(run.recording).ages_ns()
+        assert found == event_to_command(ages_ns)
+    assert "simulated time up to the tick" in page
     assert f"seed {summary.seed}" in page
     assert "reflexarc run slide --set=seconds=0.3" in page
     assert "period_ns: 1000000" in page

@@ -1,0 +1,1 @@
+"""Goalie: a paddle before a goal stops balls that an event camera sees coming."""

@@ -1,0 +1,96 @@
+"""Writes network.yaml and network.nir: a spiking population beside the arm's own controller.
+
+    python -m reflexarc.scenarios.reach_payload.build_network [FOLDER]
+
+Nothing in it is trained. `adapts` starts at zero and learns while the arm moves, from the feedback
+torque: as long as the controller still has to push, the correction for this part of the motion
+grows in that direction (DeWolf et al. 2016, after Slotine & Li 1987).
+
+    nominal (model + feedback) ---------------------> torque
+    wanted motion (21) -> cells (LIF) -- adapts -> correction (LI) -> torque
+    feedback (minus the feedback torque): what teaches `adapts`
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from reflexarc.runtime.builder import Builder
+from reflexarc.runtime.network import FloatArray, Network
+from reflexarc.runtime.neurons import LI, LIF
+from reflexarc.runtime.plasticity import Pes
+from reflexarc.runtime.save import save
+from reflexarc.scenarios.reach_payload.arm import JOINTS
+
+DT_S = 0.001
+SEED = 1
+CELLS = 1000
+CELL_TAU_S = 0.02
+CORRECTION_TAU_S = 0.01
+#: Of the activity that is taught: about as long as an error takes to show.
+TRACE_TAU_S = 0.04
+#: At a steady state the correction grows by this much of the feedback torque a second.
+SPEED_HZ = 10.0
+#: Wanted angles, rates and accelerations.
+MOTION = 3 * JOINTS
+#: Neurons fire beyond thresholds up to this far from the middle, in standard deviations.
+WIDEST = 1.5
+
+
+def build(speed_hz: float = SPEED_HZ, cells: int = CELLS) -> Network:
+    """The network, the same at every call."""
+    generator = np.random.default_rng(SEED)
+    weight, bias = tuning(generator, cells)
+    usual = generator.standard_normal((1000, MOTION))
+    power = np.mean(np.sum(rates_hz(usual @ weight.T + bias) ** 2, axis=1))
+    rule = Pes(
+        modulator="feedback",
+        learning_rate=speed_hz / (float(power) * DT_S),
+        tau_pre_s=TRACE_TAU_S,
+    )
+    net = Builder(seed=SEED)
+    nominal = net.input("nominal", 2 * JOINTS)
+    motion = net.input("motion", MOTION)
+    net.modulator("feedback", JOINTS)
+    ensemble = net.population("cells", cells, LIF(tau_s=CELL_TAU_S))
+    correction = net.population("correction", JOINTS, LI(tau_s=CORRECTION_TAU_S))
+    torque = net.output("torque", JOINTS)
+    net.linear(motion, ensemble, weight, bias, name="encode")
+    net.linear(ensemble, correction, np.zeros((JOINTS, cells)), name="adapts", plasticity=rule)
+    net.linear(nominal, torque, np.tile(np.eye(JOINTS), 2), name="pass_on")
+    net.linear(correction, torque, np.eye(JOINTS), name="correct")
+    return net.build(mode="clocked", dt_s=DT_S)
+
+
+def tuning(generator: np.random.Generator, cells: int) -> tuple[FloatArray, FloatArray]:
+    """Input weights (cells, 21) and biases.
+
+    Each neuron has a random direction in the motion's space, whose axes have a spread of about 1;
+    it fires beyond a threshold, and at 100 to 200 Hz two standard deviations out.
+    """
+    direction = generator.standard_normal((cells, MOTION))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    threshold = generator.uniform(-WIDEST, WIDEST, cells)
+    most = current_for(generator.uniform(100, 200, cells))
+    gain = (most - 1.0) / (2.0 - threshold)
+    return gain[:, None] * direction, 1.0 - gain * threshold
+
+
+def rates_hz(current: FloatArray) -> FloatArray:
+    """Rate of a LIF neuron under a constant current; spikes are half a step late on average."""
+    drive = np.maximum(current, 1.0 + 1e-9)
+    interval_s = DT_S / 2 - CELL_TAU_S * np.log1p(-1.0 / drive)
+    return np.where(current > 1.0 + 1e-9, 1.0 / interval_s, 0.0)
+
+
+def current_for(rate_hz: FloatArray) -> FloatArray:
+    """The inverse of `rates_hz`."""
+    return np.asarray(-1.0 / np.expm1((DT_S / 2 - 1.0 / rate_hz) / CELL_TAU_S))
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
+    save(build(), folder / "network.yaml")

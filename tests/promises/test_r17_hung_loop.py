@@ -1,0 +1,48 @@
+"""R17: a hung loop is noticed."""
+
+import signal
+import socket
+
+import pytest
+
+#: The watchdog's time; a ping is due every half of it.
+WATCHDOG_S = 1.0
+
+
+def next_but_pings(manager):
+    while (said := manager.recv(4096)) == b"WATCHDOG=1":
+        pass
+    return said
+
+
+def test_pings_stop_with_the_loop_and_come_back(robot, tmp_path, count, measured):
+    hangs = count(2, 20)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        usec = str(round(WATCHDOG_S * 1e6))
+        process = robot(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC=usec)
+        assert manager.recv(4096).startswith(b"READY=1")
+        for _ in range(hangs):
+            assert manager.recv(4096) == b"WATCHDOG=1"
+            process.send_signal(signal.SIGSTOP)
+            _drain(manager)
+            manager.settimeout(WATCHDOG_S)
+            with pytest.raises(TimeoutError):
+                manager.recv(4096)
+            manager.settimeout(20)
+            process.send_signal(signal.SIGCONT)
+        process.send_signal(signal.SIGTERM)
+        assert next_but_pings(manager) == b"STOPPING=1"
+        assert process.wait(20) == 0
+    measured(f"{hangs} hangs: no ping in the watchdog's time, pings again once the loop went on")
+
+
+def _drain(manager):
+    """What was sent before the process stood still."""
+    manager.settimeout(0.05)
+    try:
+        while True:
+            manager.recv(4096)
+    except TimeoutError:
+        pass

@@ -1,0 +1,41 @@
+"""R25: the simulator may die, the runtime may not."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from reflexarc.runtime.ask import ask
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["kill -9", "SIGSTOP"])
+def test_the_daemon_stops_and_finds_it_again(number, hold, until, watched_world, count, measured):
+    robot, found_s, times = (
+        hold("--set", "daemon.deadman_ms=1000", "--set", "daemon.stale_ms=200"),
+        [],
+        count(1, 20),
+    )
+    until(robot, "-> ready")
+    for _ in range(times):
+        ask("slide", "arm")
+        until(robot, "-> running")
+        world = watched_world()[-1][0]
+        begin = time.monotonic()
+        os.kill(world, number)
+        until(robot, "-> stopping")
+        until(robot, "-> safe-stopped")
+        while watched_world()[-1][0] == world or not alive():
+            assert time.monotonic() < begin + 60
+        found_s.append(time.monotonic() - begin)
+        assert ask("slide", "status")["state"] == "safe-stopped"
+    assert robot.poll() is None
+    measured(
+        f"{times} times {signal.Signals(number).name} of the simulator: stopped; goal 2 s, "
+        f"reattached after {min(found_s):.2f} to {max(found_s):.2f} s, same daemon"
+    )
+
+
+def alive():
+    status = ask("slide", "status")
+    return not status["failure"] and all(s["alive"] for s in status["streams"].values())
