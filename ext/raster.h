@@ -222,8 +222,14 @@ INLINE Level level_for(const Texture *t, float wide)
     return l;
 }
 
-/* The texture at (u, v), between its texels; it goes once round from 0 to 1, v upwards. */
-INLINE float texel(const Level *l, float u, float v)
+/* A place between four texels. */
+typedef struct {
+    int32_t upper_left, upper_right, lower_left, lower_right;
+    float right, down;  /* how far from the upper left one, 0 to 1 */
+} Spot;
+
+/* Where (u, v) lies in a texture, which goes once round from 0 to 1, v upwards. */
+INLINE Spot spot_at(const Level *l, float u, float v)
 {
     int32_t w = l->width, h = l->height;
     float x = (u - floorf(u)) * w - 0.5f, y = (1.0f - (v - floorf(v))) * h - 0.5f;
@@ -232,10 +238,16 @@ INLINE float texel(const Level *l, float u, float v)
     int32_t x1 = x0 + 1 == w ? 0 : x0 + 1, y1 = y0 + 1 == h ? 0 : y0 + 1;
     x0 = x0 < 0 ? w - 1 : x0;
     y0 = y0 < 0 ? h - 1 : y0;
-    const float *upper = l->texels + (int64_t)y0 * w, *lower = l->texels + (int64_t)y1 * w;
-    float top = upper[x0] + fx * (upper[x1] - upper[x0]);
-    float bottom = lower[x0] + fx * (lower[x1] - lower[x0]);
-    return top + fy * (bottom - top);
+    Spot at = {y0 * w + x0, y0 * w + x1, y1 * w + x0, y1 * w + x1, fx, fy};
+    return at;
+}
+
+INLINE float between(float upper_left, float upper_right, float lower_left, float lower_right,
+                     float right, float down)
+{
+    float top = upper_left + right * (upper_right - upper_left);
+    float bottom = lower_left + right * (lower_right - lower_left);
+    return top + down * (bottom - top);
 }
 
 INLINE float plane_at(const Plane *p, float x, float y)
@@ -253,10 +265,11 @@ INLINE float texels_across(const Face *f, const Texture *t, float x, float y)
     return z * larger(across_u * t->width, across_v * t->height);
 }
 
-INLINE float textured(const Face *f, const Level *l, float x, float y)
+/* Where face `f` has its texture at (x, y), in pixels from its first corner. */
+INLINE Spot spot_of(const Face *f, const Level *l, float x, float y)
 {
     float z = 1.0f / plane_at(&f->depth, x, y);
-    return texel(l, plane_at(&f->u, x, y) * z, plane_at(&f->v, x, y) * z);
+    return spot_at(l, plane_at(&f->u, x, y) * z, plane_at(&f->v, x, y) * z);
 }
 
 /* Luminance in the middle of pixel (x, y), where face `id` is seen. */
@@ -271,7 +284,9 @@ INLINE float luminance(const Raster *r, int32_t id, int32_t x, int32_t y)
         return shade;
     const Texture *t = &r->textures[f->texture];
     Level l = level_for(t, texels_across(f, t, along, across));
-    return shade * textured(f, &l, along, across);
+    const Spot at = spot_of(f, &l, along, across);
+    return shade * between(l.texels[at.upper_left], l.texels[at.upper_right], l.texels[at.lower_left],
+                           l.texels[at.lower_right], at.right, at.down);
 }
 
 /* Luminance of face `id` at the samples of pixel (x, y). */
@@ -287,24 +302,45 @@ INLINE void sample_luminance(const Raster *r, int32_t id, int32_t x, int32_t y, 
     /* A sample is a quarter of a pixel wide. The copy whose texels are nearest to that, by their
      * ratio: the next coarser one blurs what the mean of 16 blurs already. */
     Level l = level_for(t, 0.25f / 1.41421356f * texels_across(f, t, along, across));
+    /* Column by column, so that the compiler makes vectors of both loops. */
+    int32_t upper_left[SAMPLES], upper_right[SAMPLES], lower_left[SAMPLES], lower_right[SAMPLES];
+    float right[SAMPLES], down[SAMPLES];
+    for (int s = 0; s < SAMPLES; s++) {
+        Spot spot = spot_of(f, &l, along + sample_x(s) * (1.0f / SUB), across + sample_y(s) * (1.0f / SUB));
+        upper_left[s] = spot.upper_left;
+        upper_right[s] = spot.upper_right;
+        lower_left[s] = spot.lower_left;
+        lower_right[s] = spot.lower_right;
+        right[s] = spot.right;
+        down[s] = spot.down;
+    }
+    const float *texels = l.texels;
     for (int s = 0; s < SAMPLES; s++)
-        at[s] *= textured(f, &l, along + sample_x(s) * (1.0f / SUB), across + sample_y(s) * (1.0f / SUB));
+        at[s] *= between(texels[upper_left[s]], texels[upper_right[s]], texels[lower_left[s]],
+                         texels[lower_right[s]], right[s], down[s]);
 }
 
 /* Mean luminance of the samples of pixel (x, y), at which the faces `ids` are seen. */
 INLINE float mean_luminance(const Raster *r, const int32_t *ids, int32_t x, int32_t y)
 {
-    float at[SAMPLES], sum = 0.0f;
-    int32_t differ = 0, last = -1;
+    float at[SAMPLES], shown[SAMPLES] = {0}, sum = 0.0f;
+    int32_t differ = 0;
     for (int s = 1; s < SAMPLES; s++)
         differ |= ids[s] ^ ids[0];
     if (!differ && (ids[0] < 0 || r->faces[ids[0]].texture < 0))
         return luminance(r, ids[0], x, y);  /* the mean of what is linear */
-    for (int s = 0; s < SAMPLES; s++) {
-        if (ids[s] >= 0 && ids[s] != last)
-            sample_luminance(r, last = ids[s], x, y, at);
-        sum += ids[s] < 0 ? r->background : at[s];
+    for (uint32_t left = (1u << SAMPLES) - 1; left;) {  /* face by face */
+        int32_t id = ids[__builtin_ctz(left)];
+        if (id >= 0)
+            sample_luminance(r, id, x, y, at);
+        for (int s = 0; s < SAMPLES; s++) {
+            uint32_t same = ids[s] == id;
+            shown[s] = !same ? shown[s] : id < 0 ? r->background : at[s];
+            left &= ~(same << s);
+        }
     }
+    for (int s = 0; s < SAMPLES; s++)
+        sum += shown[s];
     return sum * (1.0f / SAMPLES);
 }
 

@@ -245,7 +245,7 @@ def test_in_lockstep_nothing_is_put_off(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("renderer=egl", "camera.renderer: input should be 'raster' or 'tiny'"),
+        ("renderer=gl", "camera.renderer: input should be 'raster', 'tiny' or 'egl'"),
         ("shutter.motion_px=-1", "camera.shutter.motion_px: input should be greater than 0"),
         ("shutter.speed=1", "camera.shutter.speed: unknown key"),
         ("shutter.longest_ns=1000", "shortest_ns must not be above longest_ns"),

@@ -290,7 +290,7 @@ def test_meshes_are_decimated_at_load():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"renderer": "egl"}, "Input should be 'raster' or 'tiny'"),
+        ({"renderer": "gl"}, "Input should be 'raster', 'tiny' or 'egl'"),
         ({"samples": "8x8"}, "Input should be"),
         ({"renderer": "tiny", "lens": {"distortion": [0.1, 0, 0, 0]}}, "knows only field_of_view"),
         ({"lens": {"distortion": [-9.0, 0, 0, 0]}}, "folds a picture"),
