@@ -158,7 +158,7 @@ def test_a_state_of_another_network_is_refused():
         ({"bundles": [bundle([1, 0], [1, 1, 1])]}, "equal length"),
         ({"bundles": [bundle([1], [1])]}, "outside target"),
         ({"bundles": []}, "bundle"),
-        ({"bundles": [bundle([1, 0], [1], receptor=4)]}, "receptor 4"),
+        ({"bundles": [bundle([1, 0], [1], receptor=5)]}, "receptor 5"),
         ({"model_of": np.array([0, 2], np.int32)}, "model"),
         ({"fibres_of": np.array([0, 1, 1, 3])}, "fibres_of"),
         ({"fibres_of": np.array([0, 2])}, "every neuron"),
