@@ -34,6 +34,7 @@ from matplotlib.ticker import LogLocator
 from randomplant import Array, Path, RandomPlants, draw_forces, draw_path
 
 from reflexarc.runtime.clock import perf_ns
+from reflexarc.runtime.interval import interval
 from reflexarc.runtime.plots import BLUE, GREY, ORANGE, PURPLE, WIDTH_IN
 
 Result: TypeAlias = dict[str, Any]
@@ -51,13 +52,6 @@ NAMES = {
 LOST_RAD = MOST_ERROR_RAD / 2
 #: The last trials of the first stretch, whose error the recovery is measured by.
 LEVEL_TRIALS = 3
-
-
-def interval(values: Array) -> list[float]:
-    """Mean over the last axis, shape (seeds,), and its 95 % bootstrap interval."""
-    draws = np.random.default_rng(0).integers(len(values), size=(10_000, len(values)))
-    low, high = np.quantile(values[draws].mean(axis=1), [0.025, 0.975])
-    return [float(values.mean()), float(low), float(high)]
 
 
 def ratio(above: Array, below: Array | float = 1.0) -> list[float]:

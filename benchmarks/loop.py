@@ -20,7 +20,6 @@ import os
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is imported
 
 import argparse
-import gc
 import json
 import statistics
 import tempfile
@@ -38,6 +37,7 @@ from reflexarc.runtime.clock import LockstepClock, perf_ns
 from reflexarc.runtime.launch import ScoreKeeper
 from reflexarc.runtime.loop import CALLS, Loop
 from reflexarc.runtime.progress import Lines
+from reflexarc.runtime.realtime import no_collector
 from reflexarc.runtime.record import Recorder
 from reflexarc.runtime.scenario import Scenario
 from reflexarc.runtime.world import LocalPlant, Plant
@@ -106,14 +106,10 @@ def quiet() -> Iterator[None]:
     """One core, no garbage collector."""
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(cores)})
-    gc.collect()
-    gc.freeze()
-    gc.disable()
     try:
-        yield
+        with no_collector():
+            yield
     finally:
-        gc.enable()
-        gc.unfreeze()
         os.sched_setaffinity(0, cores)
 
 

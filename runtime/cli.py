@@ -14,7 +14,7 @@ import re
 import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -25,6 +25,8 @@ from reflexarc.runtime.daemoncli import daemon_app
 from reflexarc.runtime.errors import ReflexarcError
 
 if TYPE_CHECKING:
+    from reflexarc.runtime.compare import Comparison
+    from reflexarc.runtime.tune import Tuning
     from reflexarc.sensors.camera import Camera, Listed
     from reflexarc.sensors.fakecamera import FakeCameras
 
@@ -135,20 +137,30 @@ def _compare(
         raise typer.BadParameter(f"--seeds must be 1 or more, not {seeds}")
     scenario = Scenario.load(name, settings)
     first = scenario.spec.seed if seed is None else seed
-    heard = sys.stderr if as_json else sys.stdout
     found = compare(
         name,
         settings,
         range(first, first + seeds),
-        lambda line: print(line, file=heard, flush=True),
+        _teller(as_json),
     )
     files = write_comparison(found, out or default_out(scenario.spec.name))
+    _show(found, files, as_json)
+    return 0
+
+
+def _teller(as_json: bool) -> Callable[[str], None]:
+    """Says how a search or a comparison goes: beside the result, if that is JSON."""
+    stream = sys.stderr if as_json else sys.stdout
+    return lambda line: print(line, file=stream, flush=True)
+
+
+def _show(found: Comparison | Tuning, files: Mapping[str, Path], as_json: bool) -> None:
+    """A result of many runs, and for people where its files are."""
     if as_json:
         print(found.model_dump_json())
-    else:
-        for line in [*found.lines(), *(f"  {what:<12} {path}" for what, path in files.items())]:
-            print(line)
-    return 0
+        return
+    for line in [*found.lines(), *(f"  {what:<12} {path}" for what, path in files.items())]:
+        print(line)
 
 
 @app.command()
@@ -170,21 +182,16 @@ def tune(
 
     if tries < 1 or seeds < 1:
         raise typer.BadParameter("--tries and --seeds must be 1 or more")
-    heard = sys.stderr if as_json else sys.stdout
     found = search(
         name,
         baseline,
         settings or [],
         tries,
         seeds,
-        lambda line: print(line, file=heard, flush=True),
+        _teller(as_json),
     )
     files = write_tuning(found, out or default_out(f"{found.scenario}-{baseline}"))
-    if as_json:
-        print(found.model_dump_json())
-    else:
-        for line in [*found.lines(), *(f"  {what:<12} {path}" for what, path in files.items())]:
-            print(line)
+    _show(found, files, as_json)
     return 0
 
 

@@ -21,6 +21,7 @@ from reflexarc.runtime.record import NETWORK
 from reflexarc.runtime.recording import Recording
 
 if TYPE_CHECKING:
+    from reflexarc.runtime.latency import EventToCommand, Latency
     from reflexarc.runtime.launch import RunResult, Summary
 
 DOTS_PER_INCH = 120
@@ -165,20 +166,26 @@ def _pictures(summary: Summary) -> str:
     return "\n" + _table(head, rows) if rows else ""
 
 
+_PERCENTILES = ("p50, us", "p99, us", "p99.9, us", "max, us")
+
+
+def _percentiles(found: Latency | EventToCommand) -> list[str]:
+    """The cells below `_PERCENTILES`."""
+    values = (found.p50_us, found.p99_us, found.p999_us, found.max_us)
+    return [f"{value:.1f}" for value in values]
+
+
 def _latency(summary: Summary) -> str:
     rows = [
         [
             run.policy,
-            *(
-                f"{value:.1f}"
-                for value in (found.p50_us, found.p99_us, found.p999_us, found.max_us)
-            ),
+            *_percentiles(found),
             *(f"{found.share[call]:.1%}" for call in CALLS),
         ]
         for run in summary.runs
         if (found := run.latency) is not None
     ]
-    return _table(["policy", "p50, us", "p99, us", "p99.9, us", "max, us", *CALLS], rows)
+    return _table(["policy", *_PERCENTILES, *CALLS], rows)
 
 
 def lineage_meaning(mode: str) -> str:
@@ -196,15 +203,12 @@ def _lineage(summary: Summary) -> str:
     rows = [
         [
             run.policy,
-            *(
-                f"{value:.1f}"
-                for value in (found.p50_us, found.p99_us, found.p999_us, found.max_us)
-            ),
+            *_percentiles(found),
         ]
         for run in summary.runs
         if (found := run.event_to_command) is not None
     ]
-    return _table(["event to command", "p50, us", "p99, us", "p99.9, us", "max, us"], rows)
+    return _table(["event to command", *_PERCENTILES], rows)
 
 
 def _reproduce(runs: Mapping[str, Recording], summary: Summary) -> str:

@@ -68,7 +68,7 @@ class Tuning(Strict):
     @property
     def best(self) -> Tried:
         """The best on the worlds that were tuned on; of equals the first."""
-        return max(self.tried, key=lambda each: each.score)
+        return _best(self.tried)
 
     def lines(self) -> list[str]:
         """For people: what was gained, and what to write into the scenario."""
@@ -103,12 +103,9 @@ def tune(
     with workers(tries * seeds) as pool:
         judge = _Judge(pool, name, settings, baseline, shipped)
         tried = _search(judge, box, box.values_of(shipped), tries, seeds, tell)
-        best = max(tried, key=lambda each: each.score)
-        first = scenario.spec.seed
-        before, after = (
-            judge.scores([each.values], range(first, first + JUDGED_ON))[0]
-            for each in (tried[0], best)
-        )
+        best, first = _best(tried), scenario.spec.seed
+        others = range(first, first + JUDGED_ON)
+        before, after = judge.scores([tried[0].values, best.values], others)
     score = scenario.make_score(0)
     return Tuning(
         scenario=scenario.spec.name,
@@ -173,9 +170,13 @@ def _search(
         found = judge.judged([box.values_at(place) for place in places], worlds)
         search.tell([(place, -each.score) for place, each in zip(places, found, strict=True)])
         tried += found[: tries - len(tried)]
-        best = max(each.score for each in tried)
-        tell(f"{len(tried)} of {tries} tried: best {best:.2f}")
+        tell(f"{len(tried)} of {tries} tried: best {_best(tried).score:.2f}")
     return tried
+
+
+def _best(tried: Sequence[Tried]) -> Tried:
+    """Of equals the first."""
+    return max(tried, key=lambda each: each.score)
 
 
 def _cma(place: FloatArray) -> Any:

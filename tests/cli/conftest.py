@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from reflexarc.runtime.recording import Recording
+
 #: No test waits longer for anything.
 DEADLINE_S = 60.0
 
@@ -121,6 +123,34 @@ def processes(tmp_path):
         return found
 
     return running
+
+
+@pytest.fixture
+def gaze(start, wait_for, tmp_path):
+    """Start the scenario `gaze` and wait until it can be fed."""
+    pytest.importorskip("pybullet", reason="PyBullet is not installed: no simulated worlds")
+
+    def begin(mode, seconds):
+        loop = start(
+            "run", "gaze", "--headless", "--json", "--out", "out",
+            "--mode", mode, "--seconds", seconds,
+        )  # fmt: skip
+        endpoint = tmp_path / "reflexarc" / "gaze" / "attach-camera"
+        wait_for(lambda: endpoint.exists() or loop.process.poll() is not None, endpoint)
+        return loop
+
+    return begin
+
+
+@pytest.fixture
+def seen(tmp_path):
+    """Tells of events in the network's recording, and how many it says were dropped."""
+
+    def counts():
+        batches = Recording.open(tmp_path / "out" / "network.mcap").batches("camera")
+        return sum(len(batch.values) for batch in batches), sum(batch.dropped for batch in batches)
+
+    return counts
 
 
 def _command(args):

@@ -26,35 +26,13 @@ def circling(tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def gaze(start, wait_for, tmp_path):
-    """Start the loop and wait until it can be fed."""
-
-    def begin(mode, seconds):
-        loop = start(
-            "run", "gaze", "--headless", "--json", "--out", "out",
-            "--mode", mode, "--seconds", seconds,
-        )  # fmt: skip
-        socket = tmp_path / "reflexarc" / "gaze" / "attach-camera"
-        wait_for(lambda: socket.exists() or loop.process.poll() is not None, socket)
-        return loop
-
-    return begin
-
-
-def seen(tmp_path):
-    """Events in the network's recording, and how many it says were dropped."""
-    batches = Recording.open(tmp_path / "out" / "network.mcap").batches("camera")
-    return sum(len(batch.values) for batch in batches), sum(batch.dropped for batch in batches)
-
-
-def test_the_head_follows_what_moves(gaze, reflexarc, circling, tmp_path):
+def test_the_head_follows_what_moves(gaze, reflexarc, circling, tmp_path, seen):
     loop = gaze("lockstep", 2)
     fed = json.loads(reflexarc(*ATTACH, circling, "--speed", "max", "--json", check=0).stdout)
     code, output, _ = loop.ends()
     assert code == 0
     assert fed["events"] > 50_000
-    assert seen(tmp_path) == (fed["events"], 0)
+    assert seen() == (fed["events"], 0)
     summary = json.loads(output)
     assert set(summary["baseline_score"]) == {"centroid"}
     for policy in ("network", "centroid"):
@@ -69,13 +47,11 @@ def test_the_head_follows_what_moves(gaze, reflexarc, circling, tmp_path):
     assert replayed["identical"]
 
 
-def test_in_real_time_every_event_is_seen_or_counted_as_dropped(
-    gaze, reflexarc, circling, tmp_path
-):
+def test_in_real_time_every_event_is_seen_or_counted_as_dropped(gaze, reflexarc, circling, seen):
     loop = gaze("wall", 3)
     fed = json.loads(reflexarc(*ATTACH, circling, "--speed", "2", "--json", check=0).stdout)
     assert loop.ends()[0] == 0
-    events, dropped = seen(tmp_path)
+    events, dropped = seen()
     assert (events + dropped, dropped) == (fed["events"], fed["dropped"])
     assert fed["duration_s"] > 0.9
     assert reflexarc("replay", "out/network.mcap").returncode == 0
@@ -140,13 +116,13 @@ def test_ctrl_c_ends_a_loop_that_waits_for_its_first_event(gaze, tmp_path):
     assert (tmp_path / "out" / "report.html").exists()
 
 
-def test_the_camera_of_another_run_is_played(gaze, reflexarc, tmp_path):
+def test_the_camera_of_another_run_is_played(gaze, reflexarc, seen):
     reflexarc("run", "pole-balance", "--seconds", "0.5", "--out", "pole", check=0)
     loop = gaze("lockstep", 0.5)
     options = ("--speed", "max", "--json")
     fed = json.loads(reflexarc(*ATTACH, "pole/network.mcap", *options, check=0).stdout)
     assert loop.ends()[0] == 0
-    assert 0 < seen(tmp_path)[0] <= fed["events"]
+    assert 0 < seen()[0] <= fed["events"]
     done = reflexarc(*ATTACH, "pole/network.mcap", "--stream", "rail")
     assert done.returncode == 2
     assert "no camera events called 'rail'; it has: camera" in done.stderr
@@ -160,11 +136,11 @@ def test_the_camera_of_another_run_is_played(gaze, reflexarc, tmp_path):
         ("evt2_gen3_640x480.raw", ["--size", "640x480"]),
     ],
 )
-def test_recordings_of_real_cameras(gaze, reflexarc, tmp_path, name, options):
+def test_recordings_of_real_cameras(gaze, reflexarc, name, options, seen):
     loop = gaze("wall", 4)
     fed = json.loads(reflexarc(*ATTACH, REAL / name, *options, "--json", check=0).stdout)
     assert loop.ends()[0] == 0
-    events, dropped = seen(tmp_path)
+    events, dropped = seen()
     assert (events + dropped, dropped) == (fed["events"], fed["dropped"])
     assert json.loads(reflexarc("replay", "out/network.mcap", "--json", check=0).stdout)[
         "identical"

@@ -10,37 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from reflexarc.runtime.recording import Recording
-
 SERVER = Path(__file__).parents[1] / "sensors" / "dvserver.py"
 FAKE = ("attach", "camera", "--fake", "bar", "--json")
 
 
-@pytest.fixture
-def gaze(start, wait_for, tmp_path):
-    """Start the loop and wait until it can be fed."""
-    pytest.importorskip("pybullet", reason="PyBullet is not installed: no simulated worlds")
-
-    def begin(mode, seconds):
-        loop = start(
-            "run", "gaze", "--headless", "--json", "--out", "out",
-            "--mode", mode, "--seconds", seconds,
-        )  # fmt: skip
-        path = tmp_path / "reflexarc" / "gaze" / "attach-camera"
-        wait_for(lambda: path.exists() or loop.process.poll() is not None, path)
-        return loop
-
-    return begin
-
-
-def seen(tmp_path):
-    """Events in the network's recording, and how many it says were dropped."""
-    batches = Recording.open(tmp_path / "out" / "network.mcap").batches("camera")
-    return sum(len(batch.values) for batch in batches), sum(batch.dropped for batch in batches)
-
-
 @pytest.mark.parametrize(("mode", "seconds"), [("lockstep", 4), ("wall", 6)])
-def test_a_camera_is_unplugged_and_plugged_in_again(gaze, start, tmp_path, mode, seconds):
+def test_a_camera_is_unplugged_and_plugged_in_again(gaze, start, mode, seconds, seen):
     loop = gaze(mode, seconds)
     camera = start(*FAKE)
     camera.says("fake camera FAKE0001, 320x240", error=True)
@@ -56,14 +31,14 @@ def test_a_camera_is_unplugged_and_plugged_in_again(gaze, start, tmp_path, mode,
     fed = json.loads(output)
     made, rest = map(int, re.search(r"made (\d+) events; (\d+) lost at the end", error).groups())
     assert loop.ends()[0] == 0
-    events, dropped = seen(tmp_path)
+    events, dropped = seen()
     assert fed["absences"] == 1
     assert events > 100_000
     assert events + dropped + rest == made
     assert (events + fed["dropped"], dropped) == (fed["events"], fed["lost"] + fed["dropped"])
 
 
-def test_a_dv_server_feeds_the_loop(gaze, start, tmp_path):
+def test_a_dv_server_feeds_the_loop(gaze, start, seen):
     pytest.importorskip("dv_processing", reason="the extra cameras is not installed")
     with socket.create_server(("127.0.0.1", 0)) as found:
         port = found.getsockname()[1]
@@ -90,7 +65,7 @@ def test_a_dv_server_feeds_the_loop(gaze, start, tmp_path):
         assert code == 0, error
         assert json.loads(output)["events"] == 20_000
         assert loop.ends()[0] == 0
-        assert seen(tmp_path) == (20_000, 0)
+        assert seen() == (20_000, 0)
     finally:
         server.kill()
         server.communicate()
