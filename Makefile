@@ -14,7 +14,7 @@ help:  ## show this
 setup: $(STAMP) $(BUILT)  ## make .venv with everything needed to run, test and lint
 
 $(STAMP): pyproject.toml setup.py
-	test -x $(BIN)/python || $(PYTHON) -m.venv $(VENV)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	mkdir -p build && touch $@ $(BUILT)
