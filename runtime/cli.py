@@ -26,6 +26,7 @@ from reflexarc.runtime.errors import ReflexarcError
 
 if TYPE_CHECKING:
     from reflexarc.runtime.compare import Comparison
+    from reflexarc.runtime.diverge import Divergence
     from reflexarc.runtime.tune import Tuning
     from reflexarc.sensors.camera import Camera, Listed
     from reflexarc.sensors.fakecamera import FakeCameras
@@ -130,6 +131,7 @@ def _compare(
     name: str, settings: list[str], seed: int | None, seeds: int, out: Path | None, as_json: bool
 ) -> int:
     from reflexarc.runtime.compare import compare, write_comparison
+    from reflexarc.runtime.files import made
     from reflexarc.runtime.launch import default_out
     from reflexarc.runtime.scenario import Scenario
 
@@ -137,13 +139,10 @@ def _compare(
         raise typer.BadParameter(f"--seeds must be 1 or more, not {seeds}")
     scenario = Scenario.load(name, settings)
     first = scenario.spec.seed if seed is None else seed
-    found = compare(
-        name,
-        settings,
-        range(first, first + seeds),
-        _teller(as_json),
-    )
-    files = write_comparison(found, out or default_out(scenario.spec.name))
+    folder = out or default_out(scenario.spec.name)
+    with made(folder):
+        found = compare(name, settings, range(first, first + seeds), _teller(as_json))
+        files = write_comparison(found, folder)
     _show(found, files, as_json)
     return 0
 
@@ -154,7 +153,9 @@ def _teller(as_json: bool) -> Callable[[str], None]:
     return lambda line: print(line, file=stream, flush=True)
 
 
-def _show(found: Comparison | Tuning, files: Mapping[str, Path], as_json: bool) -> None:
+def _show(
+    found: Comparison | Tuning | Divergence, files: Mapping[str, Path], as_json: bool
+) -> None:
     """A result of many runs, and for people where its files are."""
     if as_json:
         print(found.model_dump_json())
@@ -176,21 +177,17 @@ def tune(
     as_json: Json = False,
 ) -> int:
     """Tune a baseline again, and show the search, so that it is as strong as it can be."""
+    from reflexarc.runtime.files import made
     from reflexarc.runtime.launch import default_out
     from reflexarc.runtime.tune import tune as search
     from reflexarc.runtime.tune import write_tuning
 
     if tries < 1 or seeds < 1:
         raise typer.BadParameter("--tries and --seeds must be 1 or more")
-    found = search(
-        name,
-        baseline,
-        settings or [],
-        tries,
-        seeds,
-        _teller(as_json),
-    )
-    files = write_tuning(found, out or default_out(f"{found.scenario}-{baseline}"))
+    folder = out or default_out(f"{Path(name).name}-{baseline}")
+    with made(folder):
+        found = search(name, baseline, settings or [], tries, seeds, _teller(as_json))
+        files = write_tuning(found, folder)
     _show(found, files, as_json)
     return 0
 
@@ -497,11 +494,7 @@ def diverge(
     one, other = Recording.open(first), Recording.open(second)
     found = compare(one, other)
     files = write_divergence(found, one, other, out or default_out(f"{found.scenario}-diverge"))
-    if as_json:
-        print(found.model_dump_json())
-    else:
-        for line in [*found.lines(), *(f"  {what:<12} {path}" for what, path in files.items())]:
-            print(line)
+    _show(found, files, as_json)
 
 
 @app.command()

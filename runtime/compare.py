@@ -16,12 +16,11 @@ from reflexarc.runtime import plots
 from reflexarc.runtime.clock import date_utc
 from reflexarc.runtime.config import Strict
 from reflexarc.runtime.errors import ConfigError
-from reflexarc.runtime.files import write_atomic
 from reflexarc.runtime.interval import Interval, interval
 from reflexarc.runtime.launch import RunResult, run_policy
 from reflexarc.runtime.progress import Silent
 from reflexarc.runtime.record import NETWORK
-from reflexarc.runtime.report import png
+from reflexarc.runtime.report import write_result
 from reflexarc.runtime.scenario import Scenario
 from reflexarc.runtime.workers import workers
 
@@ -101,12 +100,8 @@ def compare(
 
 
 def write_comparison(comparison: Comparison, out: Path) -> dict[str, Path]:
-    """Leave compare.json and compare.png in `out`; what they are and where."""
-    out.mkdir(parents=True, exist_ok=True)
-    files = {"comparison": out / "compare.json", "picture": out / "compare.png"}
-    write_atomic(files["picture"], png(plots.comparison(comparison)))
-    write_atomic(files["comparison"], comparison.model_dump_json(indent=2).encode() + b"\n")
-    return files
+    """Leave compare.json and compare.png in `out`; as `write_result`."""
+    return write_result(comparison, plots.comparison(comparison), out, "comparison", "compare")
 
 
 def _on_all(

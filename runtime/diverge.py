@@ -16,11 +16,10 @@ import numpy.typing as npt
 from reflexarc.runtime import plots
 from reflexarc.runtime.config import Strict
 from reflexarc.runtime.errors import ConfigError
-from reflexarc.runtime.files import write_atomic
 from reflexarc.runtime.latency import EventToCommand, event_to_command
 from reflexarc.runtime.network import FloatArray
 from reflexarc.runtime.recording import Recording
-from reflexarc.runtime.report import png
+from reflexarc.runtime.report import write_result
 
 #: The difference over time is summed up in so many stretches.
 STRETCHES = 50
@@ -218,16 +217,6 @@ def _side(recording: Recording, track: Track) -> Side:
 def write_divergence(
     found: Divergence, first: Recording, second: Recording, out: Path
 ) -> dict[str, Path]:
-    """Leave diverge.json and diverge.png in `out`; what they are and where.
-
-    Raises:
-        ConfigError: the folder cannot be made or written to.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{out}: cannot make this folder: {error.strerror}") from None
-    files = {"divergence": out / "diverge.json", "picture": out / "diverge.png"}
-    write_atomic(files["picture"], png(plots.divergence(found, first, second)))
-    write_atomic(files["divergence"], found.model_dump_json(indent=2).encode() + b"\n")
-    return files
+    """Leave diverge.json and diverge.png in `out`; as `write_result`."""
+    picture = plots.divergence(found, first, second)
+    return write_result(found, picture, out, "divergence", "diverge")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -80,3 +81,23 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextmanager
+def made(folder: Path) -> Iterator[None]:
+    """Make a folder; if nothing has come of it in the end, it is gone again, and its parents too.
+
+    Raises:
+        ConfigError: it cannot be made.
+    """
+    new = list(takewhile(lambda path: not path.exists(), (folder, *folder.parents)))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot make this folder: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            for path in new or [folder]:
+                path.rmdir()

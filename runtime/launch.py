@@ -20,10 +20,9 @@ from pydantic import Field
 from reflexarc.runtime.batch import Schema
 from reflexarc.runtime.clock import Clock, LockstepClock, WallClock, date_utc
 from reflexarc.runtime.config import Strict
-from reflexarc.runtime.errors import ConfigError
 from reflexarc.runtime.faultcheck import log_path
 from reflexarc.runtime.faults import FaultyPlant
-from reflexarc.runtime.files import write_atomic
+from reflexarc.runtime.files import made, write_atomic
 from reflexarc.runtime.latency import EventToCommand, Latency, event_to_command, latency
 from reflexarc.runtime.loop import Listener, Loop, Tick
 from reflexarc.runtime.pictures import Pictures, pictures_of
@@ -183,7 +182,7 @@ def launch(
     recordings = {"network": record or out / "network.mcap"}
     recordings |= {name: out / f"{name}.mcap" for name in scenario.spec.baselines}
     results: list[RunResult] = []
-    with _made(out), _made(recordings["network"].parent):
+    with made(out), made(recordings["network"].parent):
         for name, path in recordings.items():
             results.append(run_policy(scenario, name, path, progress, recordings["network"]))
             if results[-1].ended == "interrupted":
@@ -379,20 +378,6 @@ def _summarise(scenario: Scenario, results: list[RunResult], out: Path) -> Summa
             "recording": network.recording,
         },
     )
-
-
-@contextmanager
-def _made(folder: Path) -> Iterator[None]:
-    """Make a folder; if nothing has come of it in the end, it is gone again."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{folder}: cannot make this folder: {error.strerror}") from None
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            folder.rmdir()
 
 
 def default_out(name: str) -> Path:

@@ -15,7 +15,8 @@ import yaml
 from matplotlib.figure import Figure
 
 from reflexarc.runtime import plots
-from reflexarc.runtime.files import write_atomic
+from reflexarc.runtime.config import Strict
+from reflexarc.runtime.files import made, write_atomic
 from reflexarc.runtime.loop import CALLS
 from reflexarc.runtime.record import NETWORK
 from reflexarc.runtime.recording import Recording
@@ -51,6 +52,21 @@ def png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
     return buffer.getvalue()
+
+
+def write_result(
+    found: Strict, picture: Figure, out: Path, what: str, name: str
+) -> dict[str, Path]:
+    """Leave `name`.json and `name`.png in `out`; where: under `what` and "picture".
+
+    Raises:
+        ConfigError: the folder cannot be made or written to.
+    """
+    files = {what: out / f"{name}.json", "picture": out / f"{name}.png"}
+    with made(out):
+        write_atomic(files["picture"], png(picture))
+        write_atomic(files[what], found.model_dump_json(indent=2).encode() + b"\n")
+    return files
 
 
 def _figures(

@@ -23,12 +23,11 @@ from reflexarc.runtime import plots
 from reflexarc.runtime.clock import date_utc
 from reflexarc.runtime.config import Strict
 from reflexarc.runtime.errors import ConfigError, MissingPartError
-from reflexarc.runtime.files import write_atomic
 from reflexarc.runtime.interval import Interval, interval
 from reflexarc.runtime.launch import run_policy
 from reflexarc.runtime.network import FloatArray
 from reflexarc.runtime.progress import Silent
-from reflexarc.runtime.report import png
+from reflexarc.runtime.report import write_result
 from reflexarc.runtime.scenario import RangeSpec, Scenario, value_at, with_value
 from reflexarc.runtime.workers import workers
 
@@ -121,12 +120,8 @@ def tune(
 
 
 def write_tuning(tuning: Tuning, out: Path) -> dict[str, Path]:
-    """Leave tuning.json and tuning.png in `out`; what they are and where."""
-    out.mkdir(parents=True, exist_ok=True)
-    files = {"tuning": out / "tuning.json", "picture": out / "tuning.png"}
-    write_atomic(files["picture"], png(plots.tuning(tuning)))
-    write_atomic(files["tuning"], tuning.model_dump_json(indent=2).encode() + b"\n")
-    return files
+    """Leave tuning.json and tuning.png in `out`; as `write_result`."""
+    return write_result(tuning, plots.tuning(tuning), out, "tuning", "tuning")
 
 
 def run_settings(name: str, settings: Sequence[str], baseline: str, seed: int) -> float:

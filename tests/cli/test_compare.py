@@ -34,6 +34,7 @@ def test_it_is_the_runs_of_each_seed_side_by_side(reflexarc, tmp_path):
         (("pole-balance", "--seeds", "0"), "--seeds must be 1 or more"),
         (("pole-balance", "--learning", "on"), "runs learning on and off"),
         (("gaze",), "gaze: compare needs a score"),
+        (("pole-balance", "--out", "/dev/null/x"), "/dev/null/x: cannot make this folder"),
         (("pole-balance", "--set", "seed=x"), "seed"),
     ],
 )

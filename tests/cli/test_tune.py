@@ -35,6 +35,7 @@ def test_it_leaves_its_search_and_a_config_that_the_scenario_takes(reflexarc, tm
         (("pole-balance", "nobody"), "no baseline 'nobody'; there are: lqr, pd-events"),
         (("gaze", "centroid"), "baselines.centroid declares nothing to tune"),
         (("pole-balance", "lqr", "--tries", "0"), "must be 1 or more"),
+        (("pole-balance", "lqr", "--out", "/dev/null/x"), "/dev/null/x: cannot make this folder"),
     ],
 )
 def test_what_it_cannot_tune_is_one_line(reflexarc, tmp_path, arguments, words):
