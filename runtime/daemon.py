@@ -580,13 +580,15 @@ def resume(plan: Plan, shelf: Shelf) -> list[tuple[str, str]]:
     found, notes = shelf.newest(plan.network)
     said = [(f"checkpoint {note}", f"passed over: {note}") for note in notes]
     if found is None:
-        return [*said, ("resume", "no checkpoint of this network: it begins as its file says")]
+        begun = "no checkpoint of this network: it begins as its file says"
+        return [*said, (f"begins {plan.network}", begun)]
     when = found.header.created
     try:
         plan.policy.restore(dict(found.arrays), found.header.program_ns, 0)
     except ValueError as error:
-        return [*said, ("resume", f"the checkpoint of {when} does not fit: {error}")]
-    return [*said, ("resume", f"goes on from the checkpoint of {when}")]
+        misfit = f"the checkpoint of {when} does not fit: {error}"
+        return [*said, (f"misfit {plan.network}", misfit)]
+    return [*said, (f"resumes {plan.network}", f"goes on from the checkpoint of {when}")]
 
 
 def load_beside(

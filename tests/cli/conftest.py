@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -79,9 +80,14 @@ class Started:
 
     def says(self, text, *, error=False):
         """Wait for a line with `text` on standard output (or error); returns it."""
-        for line in self.process.stderr if error else self.process.stdout:
-            if text in line:
-                return line
+        overdue = Timer(DEADLINE_S, self.process.kill)
+        overdue.start()
+        try:
+            for line in self.process.stderr if error else self.process.stdout:
+                if text in line:
+                    return line
+        finally:
+            overdue.cancel()
         raise AssertionError(f"ended with {self.process.wait()} before it said {text!r}")
 
     def send(self, number):
