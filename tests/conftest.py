@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from threading import Timer
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,6 +20,9 @@ from reflexarc.runtime.network import Input, Linear, Network, Neurons, Output
 from reflexarc.runtime.record import Recorder
 from reflexarc.runtime.scenario import Scenario
 from reflexarc.runtime.world import LocalPlant
+
+#: How long a process may take to say a line that a test waits for.
+LINE_S = 60.0
 
 WORLD = '''
 import numpy as np
@@ -198,6 +202,24 @@ def record_slide(slide_folder):
         )
 
     return record
+
+
+@pytest.fixture
+def heard():
+    """A function that waits for a line with `text` from a process; returns the line."""
+
+    def wait(process, text, stream="stderr"):
+        overdue = Timer(LINE_S, process.kill)
+        overdue.start()
+        try:
+            for line in getattr(process, stream):
+                if text in line:
+                    return line
+        finally:
+            overdue.cancel()
+        raise AssertionError(f"ended with {process.wait()} before it said {text!r}")
+
+    return wait
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from threading import Timer
 
 import pytest
 
@@ -47,7 +46,7 @@ def reflexarc(tmp_path, environment):
 
 
 @pytest.fixture
-def start(tmp_path, environment):
+def start(tmp_path, environment, heard):
     """Start `reflexarc ARGS` in the background; returns a `Started`. What is left is killed."""
     begun = []
 
@@ -62,7 +61,7 @@ def start(tmp_path, environment):
             # Whoever started the tests may have told its background jobs to ignore Ctrl-C.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
-        begun.append(Started(process))
+        begun.append(Started(process, heard))
         return begun[-1]
 
     yield begin
@@ -75,20 +74,12 @@ def start(tmp_path, environment):
 class Started:
     """A command that runs beside the test."""
 
-    def __init__(self, process):
-        self.process = process
+    def __init__(self, process, heard):
+        self.process, self.heard = process, heard
 
     def says(self, text, *, error=False):
         """Wait for a line with `text` on standard output (or error); returns it."""
-        overdue = Timer(DEADLINE_S, self.process.kill)
-        overdue.start()
-        try:
-            for line in self.process.stderr if error else self.process.stdout:
-                if text in line:
-                    return line
-        finally:
-            overdue.cancel()
-        raise AssertionError(f"ended with {self.process.wait()} before it said {text!r}")
+        return self.heard(self.process, text, "stderr" if error else "stdout")
 
     def send(self, number):
         """Send a signal."""

@@ -39,36 +39,29 @@ def measured(request):
 
 @pytest.fixture
 def hold(slide_folder, tmp_path, monkeypatch):
-    """A function that starts a daemon of the small scenario; `until` returns a line of its log."""
+    """A function that starts a daemon of the small scenario, with options and environment.
+
+    What is left at the end is killed; `heard` waits for a line of its log.
+    """
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    # A busy machine may stop a process for longer than a tick may take.
+    patient = ("--rt=off", "--set", "daemon.tick_limit_ms=5000")
     begun = []
 
-    def begin(*options):
-        # A busy machine may stop a process for longer than a tick may take.
-        command = [sys.executable, "-P", "-m", "reflexarc", "daemon", str(slide_folder)]
-        command += ["--rt=off", "--set", "daemon.tick_limit_ms=5000", *options]
-        begun.append(subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True))
-        return begun[-1]
+    def begin(*options, **more):
+        command = [sys.executable, "-P", "-m", "reflexarc", "daemon", "slide", *patient, *options]
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=os.environ | more, stderr=subprocess.PIPE, text=True
+        )
+        begun.append(process)
+        return process
 
     yield begin
     for process in begun:
         process.kill()
         process.wait()
         process.stderr.close()
-
-
-@pytest.fixture
-def until():
-    """A function that reads a process's log up to a line with `text`."""
-
-    def read(process, text):
-        for line in process.stderr:
-            if text in line:
-                return line
-        raise AssertionError(f"ended with {process.wait()} before it said {text!r}")
-
-    return read
 
 
 @pytest.fixture
@@ -112,40 +105,3 @@ def pytest_sessionfinish(session):
         rows = session.config.stash.get(FIGURES, {})
         rows = {promise: row for promise, row in rows.items() if row["figures"]}
         Path(path).write_text(json.dumps(rows, indent=1) + "\n")
-
-
-@pytest.fixture
-def robot(slide_folder, tmp_path):
-    """Start a daemon of the sliding mass; returns a function. What is left at the end is killed."""
-    environment = {
-        **os.environ,
-        "XDG_RUNTIME_DIR": str(tmp_path),
-        "XDG_STATE_HOME": str(tmp_path / "state"),
-    }
-    patient = ("--rt=off", "--set", "daemon.tick_limit_ms=5000")
-    begun = []
-
-    def begin(*options, **more):
-        command = [sys.executable, "-P", "-m", "reflexarc", "daemon", "slide", *patient, *options]
-        process = subprocess.Popen(
-            command, cwd=tmp_path, env=environment | more, stderr=subprocess.PIPE, text=True
-        )
-        begun.append(process)
-        return process
-
-    yield begin
-    for process in begun:
-        process.kill()
-        process.communicate()
-
-
-@pytest.fixture
-def heard():
-    """Wait for a line with a text in the log of a daemon; returns it."""
-
-    def wait(process, text):
-        line = next((line for line in process.stderr if text in line), None)
-        assert line is not None, f"ended with {process.wait()} before it said {text!r}"
-        return line
-
-    return wait

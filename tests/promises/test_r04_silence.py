@@ -110,10 +110,10 @@ def overshoot_ns(steps, silent_ns):
     return (moving[-1] if moving else silent_ns) - silent_ns - DEADMAN_NS, gap_ns
 
 
-def test_a_stopped_loop_is_a_stopped_robot(hold, until, watched_world, count, measured):
+def test_a_stopped_loop_is_a_stopped_robot(hold, heard, watched_world, count, measured):
     """SIGSTOP of the daemon: the actuator's deadman."""
     runs, worst, robot = count(4, 100), -np.inf, hold("--set", "daemon.stale_ms=200")
-    until(robot, "-> ready")
+    heard(robot, "-> ready")
     for _ in range(runs):
         ask("slide", "arm")
         reach("running")
@@ -134,12 +134,12 @@ def test_a_stopped_loop_is_a_stopped_robot(hold, until, watched_world, count, me
     )
 
 
-def test_a_killed_loop_is_a_stopped_robot(hold, until, watched_world, count, measured):
+def test_a_killed_loop_is_a_stopped_robot(hold, heard, watched_world, count, measured):
     """Kill -9 of the daemon: its world notices, and ends."""
     runs, worst = count(2, 50), -np.inf
     for _ in range(runs):
         robot = hold("--set", "daemon.stale_ms=2000")
-        until(robot, "-> ready")
+        heard(robot, "-> ready")
         ask("slide", "arm")
         reach("running")
         moving(watched_world)

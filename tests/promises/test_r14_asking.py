@@ -5,7 +5,7 @@ import time
 from reflexarc.runtime.ask import ask
 
 
-def test_a_hundred_requests_a_second(hold, until, count, measured):
+def test_a_hundred_requests_a_second(hold, heard, count, measured):
     seconds = count(3, 30)
     robot = hold(
         "--set",
@@ -15,7 +15,7 @@ def test_a_hundred_requests_a_second(hold, until, count, measured):
         "--set",
         "daemon.stale_ms=2000",
     )
-    until(robot, "-> ready")
+    heard(robot, "-> ready")
     alone = look_for(seconds, 1)
     asked = look_for(seconds, 100)
     assert asked["requests"] > 20 * seconds  # it is a load

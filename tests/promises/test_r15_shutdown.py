@@ -11,14 +11,14 @@ from reflexarc.runtime.ask import ask
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_it_ends_with_safe_frames_and_a_checkpoint(
-    number, hold, until, watched_world, tmp_path, count, measured
+    number, hold, heard, watched_world, tmp_path, count, measured
 ):
     random, took_s, times = np.random.default_rng(number), [], count(1, 100)
     for n in range(times):
         robot = hold("--set", "daemon.deadman_ms=1000", "--set", "daemon.stale_ms=2000")
-        until(robot, "-> ready")
+        heard(robot, "-> ready")
         ask("slide", "arm")
-        until(robot, "-> running")
+        heard(robot, "-> running")
         for _ in range(random.integers(0, 5)):
             ask("slide", "weights")  # it is in the middle of something
         begin = time.monotonic()

@@ -8,10 +8,9 @@ from reflexarc.runtime import ask
 
 
 @pytest.fixture
-def running(robot, heard, slide_folder, tmp_path, monkeypatch):
+def running(hold, heard, slide_folder):
     """A daemon that runs, and the file that it reads."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    process = robot()
+    process = hold()
     heard(process, "-> ready")
     ask.ask("slide", "arm")
     heard(process, "-> running")

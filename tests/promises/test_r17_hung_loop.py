@@ -15,13 +15,13 @@ def next_but_pings(manager):
     return said
 
 
-def test_pings_stop_with_the_loop_and_come_back(robot, tmp_path, count, measured):
+def test_pings_stop_with_the_loop_and_come_back(hold, tmp_path, count, measured):
     hangs = count(2, 20)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(20)
         usec = str(round(WATCHDOG_S * 1e6))
-        process = robot(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC=usec)
+        process = hold(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC=usec)
         assert manager.recv(4096).startswith(b"READY=1")
         for _ in range(hangs):
             assert manager.recv(4096) == b"WATCHDOG=1"

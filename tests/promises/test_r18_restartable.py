@@ -5,11 +5,11 @@ import time
 import numpy as np
 
 
-def test_after_kill_9_it_starts_again(robot, heard, count, measured):
+def test_after_kill_9_it_starts_again(hold, heard, count, measured):
     kills, took_s = count(3, 100), []
     for _ in range(kills):
         begun_s = time.monotonic()
-        process = robot()
+        process = hold()
         heard(process, "-> ready")
         took_s.append(time.monotonic() - begun_s)
         process.kill()
@@ -21,10 +21,10 @@ def test_after_kill_9_it_starts_again(robot, heard, count, measured):
     )
 
 
-def test_a_second_instance_names_the_first(robot, heard, measured):
-    first = robot()
+def test_a_second_instance_names_the_first(hold, heard, measured):
+    first = hold()
     heard(first, "-> ready")
-    second = robot()
+    second = hold()
     _, error = second.communicate(timeout=30)
     assert second.returncode == 3
     assert f"process {first.pid}" in error

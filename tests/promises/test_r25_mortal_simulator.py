@@ -10,21 +10,21 @@ from reflexarc.runtime.ask import ask
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["kill -9", "SIGSTOP"])
-def test_the_daemon_stops_and_finds_it_again(number, hold, until, watched_world, count, measured):
+def test_the_daemon_stops_and_finds_it_again(number, hold, heard, watched_world, count, measured):
     robot, found_s, times = (
         hold("--set", "daemon.deadman_ms=1000", "--set", "daemon.stale_ms=200"),
         [],
         count(1, 20),
     )
-    until(robot, "-> ready")
+    heard(robot, "-> ready")
     for _ in range(times):
         ask("slide", "arm")
-        until(robot, "-> running")
+        heard(robot, "-> running")
         world = watched_world()[-1][0]
         begin = time.monotonic()
         os.kill(world, number)
-        until(robot, "-> stopping")
-        until(robot, "-> safe-stopped")
+        heard(robot, "-> stopping")
+        heard(robot, "-> safe-stopped")
         while watched_world()[-1][0] == world or not alive():
             assert time.monotonic() < begin + 60
         found_s.append(time.monotonic() - begin)

@@ -44,9 +44,8 @@ def sample_one(pid):
     return resident, len(list((folder / "fd").iterdir())), len(list((folder / "task").iterdir()))
 
 
-def test_a_running_daemon_stays_as_it_is(robot, heard, tmp_path, monkeypatch, count, measured):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    heard(process := robot(), "-> ready")
+def test_a_running_daemon_stays_as_it_is(hold, heard, count, measured):
+    heard(process := hold(), "-> ready")
     ask.ask("slide", "arm")
     heard(process, "-> running")
     long_s, warm_s = count(7, 1800), count(1, 60)
