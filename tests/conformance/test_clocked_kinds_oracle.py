@@ -280,10 +280,14 @@ class Case:
         return synapses.lag == 0 and not late
 
     def order(self):
-        """What acts at once goes first; of two layers that do, the first of the file."""
-        forth = any(
-            self.is_instant(s) for s in self.synapses if (s.source, s.target) == ("one", "two")
-        )
+        """What acts at once goes first; of two layers that do, the one that is met first on the way
+        from the inputs: by the first projection of the file that acts at once, or by `mix`.
+        """
+        at_once = [(s.source, s.target) for s in self.synapses if self.is_instant(s)]
+        first = next((target for source, target in at_once if source == "lines"), "one")
+        forth, back = ("one", "two") in at_once, ("two", "one") in at_once
+        if forth and back:
+            return ["one", "two"] if first == "one" else ["two", "one"]
         return ["one", "two"] if forth else ["two", "one"]
 
     def network(self):
