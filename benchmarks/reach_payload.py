@@ -45,18 +45,21 @@ def told(errors: np.ndarray, first: int, last: int) -> dict[str, list[float]]:
     }
 
 
+def errors_mm(seeds: int, settings: list[str]) -> tuple[np.ndarray, list[int]]:
+    """Errors, shape (seeds, policies and the arm left alone, trials), and the changed trials."""
+    config = Scenario.load(NAME, settings).resolved()["world"]["config"]
+    with workers(seeds) as pool:
+        found = pool.map(partial(trials, settings=settings), range(seeds), 1)
+    return np.array(found), [round(c["at_s"] / config["trial_s"]) for c in config["changes"]]
+
+
 def main() -> None:
     """Run everything and print it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--set", dest="settings", action="append", default=[])
     options = parser.parse_args()
-    spec = Scenario.load(NAME, options.settings).resolved()
-    trial_s = spec["world"]["config"]["trial_s"]
-    with workers(options.seeds) as pool:
-        found = pool.map(partial(trials, settings=options.settings), range(options.seeds), 1)
-    errors = np.array(found)
-    changes = [round(c["at_s"] / trial_s) for c in spec["world"]["config"]["changes"]]
+    errors, changes = errors_mm(options.seeds, options.settings)
     ends = [*changes[1:], errors.shape[2]]
     result = {
         "seeds": options.seeds,
