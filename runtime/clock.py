@@ -88,10 +88,10 @@ class WallClock(Clock):
         self._start_ns = 0
         self._spin_ns = spin_ns
 
-    def start(self) -> None:
-        """Take the present moment as loop time 0."""
+    def start(self, at_ns: int | None = None) -> None:
+        """Take the present moment, or `at_ns` of `monotonic_ns`, as loop time 0."""
         self._tick, self.overruns = 0, 0
-        self._start_ns = monotonic_ns()
+        self._start_ns = monotonic_ns() if at_ns is None else at_ns
 
     @property
     def late_ns(self) -> int:

@@ -38,6 +38,8 @@ ClockMode = Literal["lockstep", "wall"]
 
 #: A world in wall time that has heard no command for this long applies the rest command.
 DEADMAN_NS = 100_000_000
+#: A start that was said longer ago than this is from another clock, or too late to catch up with.
+LATE_START_NS = 100_000_000
 #: How long a world waits for its loop to say hello, and a loop for its world to be ready.
 HELLO_TIMEOUT_S = 30.0
 #: How long a world in lockstep may take for one step (that it is gone is noticed at once).
@@ -230,10 +232,11 @@ class WorldServer:
                 self._pair.send(_command_batch(np.empty(0), request.t_last_ns))
 
     def _run_wall(self, publisher: Publisher) -> None:
-        if not self._await_start(publisher):
+        start = self._await_start(publisher)
+        if start is None:
             return
         clock = WallClock(self._period_ns)
-        clock.start()
+        clock.start(_begin_ns(start))
         command, heard_ns = self._rest, monotonic_ns()
         while not self._stopped:
             while (message := self._pair.receive()) is not None:
@@ -248,16 +251,16 @@ class WorldServer:
                 publisher.send(batch)
             clock.wait()
 
-    def _await_start(self, publisher: Publisher) -> bool:
-        """Whether the loop has subscribed and said `start`; False when it ends first."""
+    def _await_start(self, publisher: Publisher) -> Control | None:
+        """What the loop says when it has subscribed: `start`; None when it ends first."""
         subscribed = False
         while not self._stopped:
             subscribed = subscribed or publisher.wait_for_subscriber(SLICE_S)
             message = self._pair.receive(SLICE_S) if subscribed else None
             if isinstance(message, Control) and message.op in ("start", "bye"):
-                return message.op == "start"
+                return message if message.op == "start" else None
             self._pair.check_peer()
-        return False
+        return None
 
     def _is_command(self, batch: Batch) -> bool:
         """Whether `batch` is a command that fits the world; what is not is counted."""
@@ -284,6 +287,20 @@ def _mismatch(theirs: Mapping[str, int | str], mine: Mapping[str, int | str]) ->
         if theirs.get(key) != mine[key]:
             return f"the loop's {key} is {theirs.get(key)}, the world's {mine[key]}"
     return ""
+
+
+def _start(endpoint: str, now_ns: int) -> Control:
+    """Let the world's time begin now, where both sides have the same monotonic clock."""
+    same = endpoint.startswith("ipc://")
+    return Control(op="start", details={"at_ns": now_ns} if same else {})
+
+
+def _begin_ns(start: Control) -> int | None:
+    """When the loop said that the world's time begins; None (at once) where that makes no sense."""
+    at_ns = start.details.get("at_ns")
+    if isinstance(at_ns, int) and 0 <= monotonic_ns() - at_ns < LATE_START_NS:
+        return at_ns
+    return None
 
 
 def _events_endpoint(endpoint: str) -> str:
@@ -417,8 +434,8 @@ class RemotePlant(Plant):
         if self._events is None:
             return self.exchange(self._command, now_ns)
         if not self._started:
-            self._pair.send(Control(op="start"))
             self._events.heard_ns = monotonic_ns()
+            self._pair.send(_start(self._pair.endpoint, self._events.heard_ns))
             self._started = True
         self._check_messages()
         silent_s = (monotonic_ns() - self._events.heard_ns) * 1e-9

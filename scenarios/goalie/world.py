@@ -67,7 +67,7 @@ class GoalieConfig(Strict):
     acceleration_m_s2: float = Field(default=15.0, gt=0, le=500)
     balls: int = Field(default=1, ge=0, le=2)
     shots: ShotsConfig = ShotsConfig()
-    shutter: ShutterSpec = ShutterSpec(motion_px=0.5, shortest_ns=1_000_000, longest_ns=4_000_000)
+    shutter: ShutterSpec = ShutterSpec(motion_px=0.25, shortest_ns=1_000_000, longest_ns=4_000_000)
     pixels: PixelSpec | None = PixelSpec()
     changes: list[Change] = Field(default_factory=list)
     window: bool = False
@@ -135,10 +135,10 @@ class Goalie(World):
             self._shoot(shot)
         if self._passing:
             self._pitch.pass_by(now_s)
-        if self._camera:
-            self._camera.step(self._now_ns)
         self._pitch.step(wanted_m)
         self._now_ns += self._period_ns
+        if self._camera:
+            self._camera.step(self._now_ns)
         for k, number in enumerate(self._numbers):
             if number and _is_gone(self._pitch.ball(k)):
                 self._pitch.take_away(k)

@@ -234,9 +234,10 @@ def ask_raw(tmp_path, said):
         return json.loads(client.makefile().readline())
 
 
-def test_a_killed_companion_comes_back(folder, daemon, reflexarc, status):
+def test_a_killed_companion_comes_back(folder, daemon, reflexarc, status, wait_for):
     robot = daemon()
     reflexarc("arm", check=0)
     os.kill(status()["companion_pid"], signal.SIGKILL)
     robot.says("the companion died and was started again", error=True)
+    wait_for(lambda: reflexarc("status", "--json").returncode == 0, "the new companion")
     assert status()["state"] == "running"

@@ -44,20 +44,20 @@ def status(reflexarc):
     return lambda: json.loads(reflexarc("status", "--json", check=0).stdout)
 
 
-def test_a_stream_that_is_not_essential_comes_and_goes(daemon, start, reflexarc, status):
+def test_a_stream_that_is_not_essential_comes_and_goes(daemon, start, reflexarc, status, wait_for):
     robot = daemon(essential=False)
     reflexarc("arm", check=0)
     robot.says("-> degraded", error=True)
     for _ in range(2):
         feeder = start(*FEED, "--stream", "eye")
         robot.says("degraded -> running", error=True)
-        assert status()["streams"]["eye"]["attached"]
+        wait_for(lambda: status()["streams"]["eye"]["attached"], "the stream")
         reflexarc("detach", "eye", "--from", "slide", check=0)
         code, _, error = feeder.ends()
         assert code == 1
         assert "'eye' was detached" in error
         robot.says("running -> degraded", error=True)
-        assert not status()["streams"]["eye"]["attached"]
+        wait_for(lambda: not status()["streams"]["eye"]["attached"], "its end")
     assert status()["event_to_command_us"]["p999"] > 0
     robot.send(signal.SIGTERM)
     assert robot.ends()[0] == 0

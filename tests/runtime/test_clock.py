@@ -44,6 +44,14 @@ def test_wall_waits_for_absolute_deadlines_and_does_not_drift(machine):
     assert clock.overruns == 0
 
 
+def test_a_wall_clock_may_begin_in_the_past(machine):
+    clock = WallClock(MS)
+    clock.start(machine.now_ns - 2 * MS - MS // 2)
+    assert clock.late_ns == 2 * MS + MS // 2
+    clock.wait()
+    assert (clock.now_ns, clock.overruns) == (3 * MS, 2)
+
+
 @pytest.mark.parametrize(("stall", "missed"), [(0.5, 0), (1.0, 0), (1.2, 1), (3.5, 3), (50.2, 50)])
 def test_every_missed_deadline_is_counted_once_and_never_caught_up(machine, stall, missed):
     clock = WallClock(MS)

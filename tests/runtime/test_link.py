@@ -131,6 +131,14 @@ def test_in_wall_time_observing_gives_what_has_come_under_the_newest_command(end
     assert plant._process.returncode == 0
 
 
+def test_the_time_of_a_world_on_this_machine_begins_with_that_of_the_loop(endpoint):
+    said_ns = monotonic_ns() - 5 * PERIOD_NS
+    assert link._begin_ns(link._start(endpoint, said_ns)) == said_ns
+    assert link._begin_ns(link._start("tcp://10.0.0.1:5000", said_ns)) is None
+    for wrong in (monotonic_ns() + 10**9, said_ns - link.LATE_START_NS, "soon"):
+        assert link._begin_ns(Control(op="start", details={"at_ns": wrong})) is None
+
+
 def test_without_commands_a_world_in_wall_time_comes_to_rest(endpoint):
     plant = spawn(endpoint, "wall")
     plant.observe(0)
