@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing import parent_process
 from pathlib import Path
 from threading import Event
 from types import FrameType
@@ -298,9 +299,13 @@ def _drive(loop: Loop, ticks: int, keeper: ScoreKeeper, interrupted: Event) -> E
 @contextmanager
 def _interruption() -> Iterator[Event]:
     """Whether Ctrl-C or SIGTERM has come: the run ends between two ticks, so that its recording
-    replays. A tick that waits for another process is broken off after `TICK_PATIENCE_S`.
+    replays. A tick that waits for another process is broken off after `TICK_PATIENCE_S`. What one
+    of several workers runs ends with its process.
     """
     interrupted = Event()
+    if parent_process() is not None:
+        yield interrupted
+        return
 
     def hear(_number: int, _frame: FrameType | None) -> None:
         interrupted.set()

@@ -1,6 +1,9 @@
 """`reflexarc tune`: what it leaves and prints, and what it refuses."""
 
 import json
+import os
+import signal
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +30,29 @@ def test_it_leaves_its_search_and_a_config_that_the_scenario_takes(reflexarc, tm
     assert (tmp_path / "t" / "tuning.png").read_bytes().startswith(b"\x89PNG")
     setting = f"baselines.lqr.config={json.dumps(found['config'])}"
     reflexarc("show", "pole-balance", "--set", setting, check=0)
+
+
+def cpu_s(pid):
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def test_interrupted_it_ends_with_its_workers(start, processes, wait_for, tmp_path):
+    long = ("--set", "seconds=1000", "--set", "world.config.changes=[]", "--out", "t")
+    tuning = start("tune", "reach-payload", "pid", "--tries", "2", "--seeds", "2", *long)
+
+    def working():
+        workers = [pid for pid, line in processes().items() if "spawn_main" in line]
+        # starting takes each about one second of its processor, a run a hundred
+        return workers and all(cpu_s(pid) > 2.5 for pid in workers)
+
+    wait_for(working, "workers in the middle of a run")
+    tuning.send(signal.SIGTERM)
+    code, _, error = tuning.ends()
+    assert code == 130
+    assert error.splitlines()[-1] == "reflexarc: interrupted"
+    assert processes() == {}
+    assert not (tmp_path / "t" / "tuning.json").exists()
 
 
 @pytest.mark.parametrize(
