@@ -67,6 +67,32 @@ cdef void events_take(Events* ring, Event* target, uint64_t count) noexcept nogi
     ring.tail += count
 
 
+cdef bint events_sound(
+    const Event* events, int64_t count, int64_t from_us, int64_t until_us, int64_t width, int64_t height
+) noexcept nogil:
+    """Whether times never decrease, from `from_us` up to `until_us`, and all lie on the sensor."""
+    cdef int64_t k, t_us, before_us = from_us
+    for k in range(count):
+        t_us = <int64_t>events[k].t
+        if t_us < before_us or events[k].x >= width or events[k].y >= height:
+            return False
+        before_us = t_us
+    return count == 0 or before_us <= until_us
+
+
+def are_sound(events, int64_t from_us, int64_t until_us, int64_t width, int64_t height):
+    """Whether the times of `events`, shape (n,), dtype EVENT, never decrease and lie from `from_us`
+    up to and including `until_us`, and all of them on a sensor of width x height.
+
+    Raises TypeError.
+    """
+    if events.dtype != EVENT or events.ndim != 1:
+        raise TypeError(f"expected a 1-d array of {EVENT}, not {events.ndim}-d {events.dtype}")
+    cdef const uint8_t[::1] memory = np.ascontiguousarray(events).view(np.uint8)
+    cdef const Event* first = <const Event*>&memory[0] if memory.shape[0] else NULL
+    return events_sound(first, len(events), from_us, until_us, width, height)
+
+
 cdef class EventRing:
     """A bounded ring of camera events between a receiving thread and the loop.
 

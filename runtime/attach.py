@@ -25,6 +25,8 @@ from reflexarc.sensors.recording import RecordingReader, RecordingSensor, play
 
 #: How often a feeder looks whether the loop has started.
 LOOK_EVERY_S = 0.05
+#: How often at least a feeder that sends takes what the loop says.
+HEAR_EVERY_NS = 10_000_000
 #: A paced recording is sent in steps of this length.
 STEP_NS = 1_000_000
 
@@ -73,7 +75,7 @@ class Feeder:
         """
         self.events = 0
         self._stream, self._timeout_s = stream, timeout_s
-        self._epoch, self._seq = monotonic_ns(), 0
+        self._epoch, self._seq, self._hear_ns = monotonic_ns(), 0, 0
         self._pair = Pair(await_loop(loop, stream, patience_s), bind=False)
         hello = Control(
             op="hello",
@@ -100,8 +102,8 @@ class Feeder:
             events = events[len(part) :]
             self._send(part, int(part["t"][0]), int(part["t"][-1]), dropped)
             dropped = 0
-        # Only now: what has been sent is on its way meanwhile.
-        if self._credit:
+        # Only now, and not each time: what was sent is on its way, and needs a core.
+        if self._credit and monotonic_ns() >= self._hear_ns:
             self._take_credit()
 
     def send_silence(self, t_us: int, *, dropped: int = 0) -> None:
@@ -138,6 +140,7 @@ class Feeder:
 
     def _take_credit(self) -> None:
         """Take the credit that has come; wait for some where there is none."""
+        self._hear_ns = monotonic_ns() + HEAR_EVERY_NS
         while (message := self._pair.receive() if self._credit else self._answer()) is not None:
             if isinstance(message, Control) and message.op == "credit":
                 self._credit += message.count

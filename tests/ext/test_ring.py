@@ -205,3 +205,13 @@ def test_frames_cross_to_another_process_in_order_and_whole(tmp_path):
     assert producer.returncode == 0
     assert numbers == sorted(set(numbers))
     assert (len(numbers), pushed + lost) == (pushed, 20000)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 5), st.integers(0, 4))))
+def test_events_are_sound_in_order_within_their_time_and_on_the_sensor(rows):
+    values = np.zeros(len(rows), EVENT)
+    for name, column in zip(("t", "x", "y"), zip(*rows, strict=True), strict=False):
+        values[name] = column
+    times = [t for t, _, _ in rows]
+    expected = times == sorted(times) and all(2 <= t <= 8 and x < 5 and y < 4 for t, x, y in rows)
+    assert ring.are_sound(values, 2, 8, 5, 4) == expected
