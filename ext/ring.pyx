@@ -80,17 +80,37 @@ cdef bint events_sound(
     return count == 0 or before_us <= until_us
 
 
+cdef bint polarities_sound(const Event* events, int64_t count) noexcept nogil:
+    """Whether every polarity is 0 or 1."""
+    cdef int64_t k
+    cdef uint8_t seen = 0
+    for k in range(count):
+        seen |= events[k].p
+    return seen <= 1
+
+
+cdef const Event* first_of(events) except? NULL:
+    """Where contiguous `events`, shape (n,), dtype EVENT, lie; of none, nowhere in particular."""
+    if events.dtype != EVENT or events.ndim != 1:
+        raise TypeError(f"expected a 1-d array of {EVENT}, not {events.ndim}-d {events.dtype}")
+    cdef const uint8_t[::1] memory = events.view(np.uint8)
+    return <const Event*>&memory[0] if memory.shape[0] else NULL
+
+
 def are_sound(events, int64_t from_us, int64_t until_us, int64_t width, int64_t height):
     """Whether the times of `events`, shape (n,), dtype EVENT, never decrease and lie from `from_us`
     up to and including `until_us`, and all of them on a sensor of width x height.
 
-    Raises TypeError.
+    Raises TypeError, and ValueError where the array is not contiguous.
     """
-    if events.dtype != EVENT or events.ndim != 1:
-        raise TypeError(f"expected a 1-d array of {EVENT}, not {events.ndim}-d {events.dtype}")
-    cdef const uint8_t[::1] memory = np.ascontiguousarray(events).view(np.uint8)
-    cdef const Event* first = <const Event*>&memory[0] if memory.shape[0] else NULL
-    return events_sound(first, len(events), from_us, until_us, width, height)
+    return events_sound(first_of(events), len(events), from_us, until_us, width, height)
+
+
+def have_polarities(events):
+    """Whether every polarity of `events`, shape (n,), dtype EVENT, is 0 or 1: other bytes would make
+    a bool that equals neither. Raises as `are_sound`.
+    """
+    return polarities_sound(first_of(events), len(events))
 
 
 cdef class EventRing:
@@ -123,13 +143,10 @@ cdef class EventRing:
 
     def push(self, events):
         """Append `events`, shape (n,), dtype EVENT. Raises TypeError."""
-        if events.dtype != EVENT or events.ndim != 1:
-            raise TypeError(f"expected a 1-d array of {EVENT}, not {events.ndim}-d {events.dtype}")
-        if len(events) == 0:
-            return
-        cdef const uint8_t[::1] memory = np.ascontiguousarray(events).view(np.uint8)
+        events = np.ascontiguousarray(events)
+        cdef const Event* first = first_of(events)
         with self.lock:
-            events_push(&self.ring, <const Event*>&memory[0], <uint64_t>memory.shape[0] // sizeof(Event))
+            events_push(&self.ring, first, <uint64_t>len(events))
 
     def pop_until(self, t_us):
         """Take the oldest events with times up to and including `t_us`.

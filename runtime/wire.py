@@ -31,6 +31,7 @@ from typing import NoReturn
 
 import numpy as np
 
+from reflexarc.ext.ring import have_polarities
 from reflexarc.runtime.batch import Array, Batch, Schema
 from reflexarc.runtime.errors import WireError
 
@@ -155,7 +156,6 @@ def _stream(name: bytes) -> str:
 
 def _values(view: memoryview, schema: Schema, count: int) -> Array:
     values: Array = np.frombuffer(view, schema.dtype, count, HEADER_BYTES)
-    # A byte that is neither 0 nor 1 would make a bool that equals neither.
-    if schema is Schema.EVENTS and count and values["on"].view(np.uint8).max() > 1:
+    if schema is Schema.EVENTS and not have_polarities(values):
         _refuse("a polarity is neither 0 nor 1")
     return values

@@ -215,3 +215,13 @@ def test_events_are_sound_in_order_within_their_time_and_on_the_sensor(rows):
     times = [t for t, _, _ in rows]
     expected = times == sorted(times) and all(2 <= t <= 8 and x < 5 and y < 4 for t, x, y in rows)
     assert ring.are_sound(values, 2, 8, 5, 4) == expected
+
+
+def test_a_polarity_is_a_bit():
+    values = events(1, 2, 3)
+    assert ring.have_polarities(values)
+    assert ring.have_polarities(values[:0])
+    values.view(np.uint8)[2 * EVENT.itemsize - 1] = 2
+    assert not ring.have_polarities(values)
+    with pytest.raises(TypeError, match="expected a 1-d array"):
+        ring.have_polarities(np.zeros(1))
