@@ -27,6 +27,8 @@ from reflexarc.sensors.recording import RecordingReader, RecordingSensor, play
 LOOK_EVERY_S = 0.05
 #: How often at least a feeder that sends takes what the loop says.
 HEAR_EVERY_NS = 10_000_000
+#: In one frame.
+MOST_EVENTS = max_count(Schema.EVENTS)
 #: A paced recording is sent in steps of this length.
 STEP_NS = 1_000_000
 
@@ -98,9 +100,11 @@ class Feeder:
         while len(events):
             if not self._credit:
                 self._take_credit()
-            part = events[: min(self._credit, max_count(Schema.EVENTS))]
+            room = min(self._credit, MOST_EVENTS)
+            part = events if len(events) <= room else events[:room]
             events = events[len(part) :]
-            self._send(part, int(part["t"][0]), int(part["t"][-1]), dropped)
+            t_us = part["t"]
+            self._send(part, int(t_us[0]), int(t_us[-1]), dropped)
             dropped = 0
         # Only now, and not each time: what was sent is on its way, and needs a core.
         if self._credit and monotonic_ns() >= self._hear_ns:
