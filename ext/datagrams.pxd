@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from reflexarc.ext.ring cimport Event
+from reflexarc.ext.ring cimport Event, first_of
 
 
 cdef extern from "<sys/socket.h>" nogil:

@@ -233,8 +233,7 @@ cdef class DatagramReader:
         for k in range(self.mail.count):
             room += most_events(&self.stream, self.mail.headers[k].msg_len)
         events = np.empty(room, EVENT)
-        cdef uint8_t[::1] memory = events.view(np.uint8)
-        cdef Event *out = <Event *>&memory[0] if room else NULL
+        cdef Event *out = first_of(events, True)
         with nogil:
             for k in range(self.mail.count):
                 n += decode_datagram(
@@ -242,4 +241,4 @@ cdef class DatagramReader:
                     self.mail.headers[k].msg_len, arrival_us, out + n,
                 )
         self.mail.count = 0
-        return events[:n]
+        return events if n == room else events[:n]

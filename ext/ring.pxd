@@ -31,6 +31,7 @@ cdef void events_take(Events* ring, Event* target, uint64_t count) noexcept nogi
 cdef bint events_sound(
     const Event* events, int64_t count, int64_t from_us, int64_t until_us, int64_t width, int64_t height
 ) noexcept nogil
+cdef Event* first_of(events, bint writable) except? NULL
 cdef bint polarities_sound(const Event* events, int64_t count) noexcept nogil
 
 

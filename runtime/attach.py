@@ -129,7 +129,11 @@ class Feeder:
             epoch=self._epoch,
             dropped=dropped,
         )
-        self._pair.send(batch, self._timeout_s)
+        try:
+            self._pair.send(batch, self._timeout_s)
+        except LinkError:
+            self._take_credit()  # a farewell says why
+            raise
         self._seq += 1
         self._credit -= len(part)
         self.events += len(part)

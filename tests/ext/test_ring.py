@@ -225,3 +225,5 @@ def test_a_polarity_is_a_bit():
     assert not ring.have_polarities(values)
     with pytest.raises(TypeError, match="expected a 1-d array"):
         ring.have_polarities(np.zeros(1))
+    with pytest.raises(ValueError, match="contiguous"):
+        ring.have_polarities(values[::2])
