@@ -6,7 +6,7 @@ their own; a record is visible once `head` has been stored after it.
 """
 
 from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t, uint16_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 
 
 cdef packed struct Event:
@@ -28,6 +28,11 @@ cdef struct Events:
 cdef void events_push(Events* ring, const Event* source, uint64_t count) noexcept nogil
 cdef uint64_t events_until(const Events* ring, uint64_t t_us) noexcept nogil
 cdef void events_take(Events* ring, Event* target, uint64_t count) noexcept nogil
+cdef bint events_sound(
+    const Event* events, int64_t count, int64_t from_us, int64_t until_us, int64_t width, int64_t height
+) noexcept nogil
+cdef Event* first_of(events, bint writable) except? NULL
+cdef bint polarities_sound(const Event* events, int64_t count) noexcept nogil
 
 
 cdef struct Frames:

@@ -6,6 +6,11 @@ from typing_extensions import Buffer
 
 EVENT: np.dtype[Any]
 
+def are_sound(
+    events: npt.NDArray[Any], from_us: int, until_us: int, width: int, height: int
+) -> bool: ...
+def have_polarities(events: npt.NDArray[Any]) -> bool: ...
+
 class EventRing:
     def __init__(self, capacity: int) -> None: ...
     @property

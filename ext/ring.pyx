@@ -1,5 +1,8 @@
 """Bounded rings that count what they lose."""
 
+from cpython.buffer cimport (
+    PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+)
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.string cimport memcpy
 
@@ -67,6 +70,55 @@ cdef void events_take(Events* ring, Event* target, uint64_t count) noexcept nogi
     ring.tail += count
 
 
+cdef bint events_sound(
+    const Event* events, int64_t count, int64_t from_us, int64_t until_us, int64_t width, int64_t height
+) noexcept nogil:
+    """Whether times never decrease, from `from_us` up to `until_us`, and all lie on the sensor."""
+    cdef int64_t k, t_us, before_us = from_us
+    for k in range(count):
+        t_us = <int64_t>events[k].t
+        if t_us < before_us or events[k].x >= width or events[k].y >= height:
+            return False
+        before_us = t_us
+    return count == 0 or before_us <= until_us
+
+
+cdef bint polarities_sound(const Event* events, int64_t count) noexcept nogil:
+    """Whether every polarity is 0 or 1."""
+    cdef int64_t k
+    cdef uint8_t seen = 0
+    for k in range(count):
+        seen |= events[k].p
+    return seen <= 1
+
+
+cdef Event* first_of(events, bint writable) except? NULL:
+    """Where contiguous `events`, shape (n,), dtype EVENT, lie while they are kept; NULL for none."""
+    cdef Py_buffer buffer
+    if events.dtype != EVENT or events.ndim != 1:
+        raise TypeError(f"expected a 1-d array of {EVENT}, not {events.ndim}-d {events.dtype}")
+    PyObject_GetBuffer(events, &buffer, PyBUF_WRITABLE if writable else PyBUF_SIMPLE)
+    cdef Event* first = <Event*>buffer.buf if buffer.len else NULL
+    PyBuffer_Release(&buffer)
+    return first
+
+
+def are_sound(events, int64_t from_us, int64_t until_us, int64_t width, int64_t height):
+    """Whether the times of `events`, shape (n,), dtype EVENT, never decrease and lie from `from_us`
+    up to and including `until_us`, and all of them on a sensor of width x height.
+
+    Raises TypeError, and ValueError where they do not lie side by side.
+    """
+    return events_sound(first_of(events, False), len(events), from_us, until_us, width, height)
+
+
+def have_polarities(events):
+    """Whether every polarity of `events`, shape (n,), dtype EVENT, is 0 or 1: other bytes would make
+    a bool that equals neither. Raises as `are_sound`.
+    """
+    return polarities_sound(first_of(events, False), len(events))
+
+
 cdef class EventRing:
     """A bounded ring of camera events between a receiving thread and the loop.
 
@@ -79,8 +131,7 @@ cdef class EventRing:
             raise ValueError(f"capacity must be at least 1 event, not {capacity}")
         self.slots = np.zeros(capacity, EVENT)
         self.lock = Lock()
-        cdef uint8_t[::1] memory = self.slots.view(np.uint8)
-        self.ring = Events(<Event*>&memory[0], capacity, 0, 0, 0, 0)
+        self.ring = Events(first_of(self.slots, True), capacity, 0, 0, 0, 0)
 
     @property
     def capacity(self):
@@ -97,13 +148,10 @@ cdef class EventRing:
 
     def push(self, events):
         """Append `events`, shape (n,), dtype EVENT. Raises TypeError."""
-        if events.dtype != EVENT or events.ndim != 1:
-            raise TypeError(f"expected a 1-d array of {EVENT}, not {events.ndim}-d {events.dtype}")
-        if len(events) == 0:
-            return
-        cdef const uint8_t[::1] memory = np.ascontiguousarray(events).view(np.uint8)
+        events = np.ascontiguousarray(events)
+        cdef const Event* first = first_of(events, False)
         with self.lock:
-            events_push(&self.ring, <const Event*>&memory[0], <uint64_t>memory.shape[0] // sizeof(Event))
+            events_push(&self.ring, first, <uint64_t>len(events))
 
     def pop_until(self, t_us):
         """Take the oldest events with times up to and including `t_us`.
@@ -121,10 +169,7 @@ cdef class EventRing:
 
     def _take(self, uint64_t count):
         taken = np.empty(count, EVENT)
-        cdef uint8_t[::1] memory
-        if count:
-            memory = taken.view(np.uint8)
-            events_take(&self.ring, <Event*>&memory[0], count)
+        events_take(&self.ring, first_of(taken, True), count)
         dropped = self.ring.dropped
         self.ring.dropped = 0
         return taken, dropped

@@ -25,6 +25,10 @@ from reflexarc.sensors.recording import RecordingReader, RecordingSensor, play
 
 #: How often a feeder looks whether the loop has started.
 LOOK_EVERY_S = 0.05
+#: How often at least a feeder that sends takes what the loop says.
+HEAR_EVERY_NS = 10_000_000
+#: In one frame.
+MOST_EVENTS = max_count(Schema.EVENTS)
 #: A paced recording is sent in steps of this length.
 STEP_NS = 1_000_000
 
@@ -73,7 +77,7 @@ class Feeder:
         """
         self.events = 0
         self._stream, self._timeout_s = stream, timeout_s
-        self._epoch, self._seq = monotonic_ns(), 0
+        self._epoch, self._seq, self._hear_ns = monotonic_ns(), 0, 0
         self._pair = Pair(await_loop(loop, stream, patience_s), bind=False)
         hello = Control(
             op="hello",
@@ -96,12 +100,14 @@ class Feeder:
         while len(events):
             if not self._credit:
                 self._take_credit()
-            part = events[: min(self._credit, max_count(Schema.EVENTS))]
+            room = min(self._credit, MOST_EVENTS)
+            part = events if len(events) <= room else events[:room]
             events = events[len(part) :]
-            self._send(part, int(part["t"][0]), int(part["t"][-1]), dropped)
+            t_us = part["t"]
+            self._send(part, int(t_us[0]), int(t_us[-1]), dropped)
             dropped = 0
-        # Only now: what has been sent is on its way meanwhile.
-        if self._credit:
+        # Only now, and not each time: what was sent is on its way, and needs a core.
+        if self._credit and monotonic_ns() >= self._hear_ns:
             self._take_credit()
 
     def send_silence(self, t_us: int, *, dropped: int = 0) -> None:
@@ -123,7 +129,11 @@ class Feeder:
             epoch=self._epoch,
             dropped=dropped,
         )
-        self._pair.send(batch, self._timeout_s)
+        try:
+            self._pair.send(batch, self._timeout_s)
+        except LinkError:
+            self._take_credit()  # a farewell says why
+            raise
         self._seq += 1
         self._credit -= len(part)
         self.events += len(part)
@@ -138,6 +148,7 @@ class Feeder:
 
     def _take_credit(self) -> None:
         """Take the credit that has come; wait for some where there is none."""
+        self._hear_ns = monotonic_ns() + HEAR_EVERY_NS
         while (message := self._pair.receive() if self._credit else self._answer()) is not None:
             if isinstance(message, Control) and message.op == "credit":
                 self._credit += message.count

@@ -278,6 +278,7 @@ class Pair:
     def _open(self) -> None:
         self._peers: list[int] = []  # descriptors of who connected, in order; the first is heard
         self._peer_gone = False
+        self._limits: dict[int, int] = {}
         self._socket = _socket(zmq.PAIR, LINGER_MS, self._curve, bind=self._bind)
         self._monitor = self._socket.get_monitor_socket(
             EVENTS | zmq.EVENT_CONNECTED | zmq.EVENT_CLOSED
@@ -297,7 +298,7 @@ class Pair:
         frame = encode(message if isinstance(message, Batch) else message.batch())
         deadline_ns = monotonic_ns() + round(timeout_s * 1e9)
         while True:
-            self._socket.sndtimeo = _slice_ms(deadline_ns)
+            self._limit(zmq.SNDTIMEO, _slice_ms(deadline_ns))
             try:
                 self._socket.send(frame)
                 return
@@ -313,16 +314,27 @@ class Pair:
         """
         deadline_ns = monotonic_ns() + round(timeout_s * 1e9)
         while True:
-            self._socket.rcvtimeo = _slice_ms(deadline_ns)
+            # What it sent at last may come between a look for messages and one for the peer.
+            was_gone = self._peer_gone
+            self._limit(zmq.RCVTIMEO, 0 if was_gone else _slice_ms(deadline_ns))
             try:
                 batch = decode(self._receive())
                 return Control.parse(batch) if batch.schema is Schema.CONTROL else batch
             except zmq.Again:
-                self.check_peer()
+                if was_gone:
+                    self.check_peer()
+                if self._has_gone():
+                    continue
             except WireError:
                 self.malformed += 1
             if monotonic_ns() >= deadline_ns:
                 return None
+
+    def _limit(self, option: int, slice_ms: int) -> None:
+        """Set one of the socket's time limits, where it differs: a call costs as much as a send."""
+        if self._limits.get(option) != slice_ms:
+            self._socket.setsockopt(option, slice_ms)
+            self._limits[option] = slice_ms
 
     def _receive(self) -> bytes:
         """One frame. Who sent the first one is the peer, if keys decide who may come."""
@@ -334,11 +346,15 @@ class Pair:
 
     def check_peer(self) -> None:
         """Raise LinkError if the peer's process has ended or let go of its socket."""
+        if self._has_gone():
+            raise LinkError(f"{self.endpoint}: the process at the other end has gone away")
+
+    def _has_gone(self) -> bool:
         while not self._peer_gone:
             try:
                 event, fd = EVENT.unpack(self._monitor.recv_multipart(zmq.NOBLOCK)[0])
             except zmq.Again:
-                return
+                break
             if self._strangers is not None:
                 self._strangers.see(event)
             elif event in (zmq.EVENT_ACCEPTED, zmq.EVENT_CONNECTED):
@@ -347,7 +363,7 @@ class Pair:
                 # Others, who were turned away because the pair is taken, also disconnect.
                 self._peer_gone = fd == self._peers[0]
                 self._peers.remove(fd)
-        raise LinkError(f"{self.endpoint}: the process at the other end has gone away")
+        return self._peer_gone
 
     def renew(self) -> None:
         """Bind anew after the peer has gone, so that another one can be talked to.

@@ -26,10 +26,12 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from functools import lru_cache
 from typing import NoReturn
 
 import numpy as np
 
+from reflexarc.ext.ring import have_polarities
 from reflexarc.runtime.batch import Array, Batch, Schema
 from reflexarc.runtime.errors import WireError
 
@@ -41,10 +43,12 @@ _HEADER = struct.Struct("<4sHH16sQQqqQQII")
 _CRC = struct.Struct("<I")
 HEADER_BYTES = _HEADER.size
 _CRC_OFFSET = HEADER_BYTES - _CRC.size
+_NO_CRC = bytes(_CRC.size)
 _STREAM = re.compile(r"[a-z0-9_-]{1,15}")
 _SCHEMAS = {int(schema): schema for schema in Schema}
 
 
+@lru_cache
 def check_stream(name: str) -> str:
     """`name` if it can be the name of a stream. Raises WireError."""
     if not _STREAM.fullmatch(name):
@@ -137,10 +141,11 @@ def _refuse(reason: str) -> NoReturn:
 
 
 def _checksum(view: memoryview) -> int:
-    header = zlib.crc32(bytes(_CRC.size), zlib.crc32(view[:_CRC_OFFSET]))
+    header = zlib.crc32(_NO_CRC, zlib.crc32(view[:_CRC_OFFSET]))
     return zlib.crc32(view[HEADER_BYTES:], header)
 
 
+@lru_cache
 def _stream(name: bytes) -> str:
     text, _, rest = name.partition(b"\0")
     decoded = text.decode("ascii", errors="replace")
@@ -151,7 +156,6 @@ def _stream(name: bytes) -> str:
 
 def _values(view: memoryview, schema: Schema, count: int) -> Array:
     values: Array = np.frombuffer(view, schema.dtype, count, HEADER_BYTES)
-    # A byte that is neither 0 nor 1 would make a bool that equals neither.
-    if schema is Schema.EVENTS and count and values["on"].view(np.uint8).max() > 1:
+    if schema is Schema.EVENTS and not have_polarities(values):
         _refuse("a polarity is neither 0 nor 1")
     return values

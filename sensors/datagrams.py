@@ -18,22 +18,15 @@ import socket
 import struct
 from typing import Literal, TypeAlias
 
-import numpy as np
-
-from reflexarc.runtime.batch import EVENT, Array
+from reflexarc.ext.datagrams import SO_RXQ_OVFL, DatagramReader
+from reflexarc.runtime.batch import Array
 from reflexarc.runtime.clock import monotonic_ns
 from reflexarc.runtime.errors import ConfigError
 
 Encoding: TypeAlias = Literal["t64", "t32", "spif"]
 ENCODINGS: tuple[Encoding, ...] = ("t64", "t32", "spif")
-#: Datagrams taken at a time, and what the socket is asked to hold.
-MOST_DATAGRAMS, SOCKET_BYTES = 256, 4 << 20
-WAIT_S = 0.05
-#: A sender whose time steps back by more has started anew: it goes on where it was.
-RESTART_US = 1_000_000
-#: Linux: how many datagrams the socket had no room for.
-_SO_RXQ_OVFL = 40
-_T32 = np.dtype([("t", "<u4"), ("x", "<u2"), ("y_on", "<u2")])
+#: What the socket is asked to hold, and how long `receive` waits.
+SOCKET_BYTES, WAIT_US = 4 << 20, 50_000
 
 
 class Datagrams:
@@ -41,9 +34,6 @@ class Datagrams:
 
     Attributes:
         address: (host, port) that it listens at.
-        malformed: datagrams so far that ended inside an event or held none.
-        outside: events so far that lay outside the sensor and were left out.
-        overrun: datagrams so far that the socket had no room for.
     """
 
     def __init__(self, host: str, port: int, encoding: Encoding, size: tuple[int, int]) -> None:
@@ -52,10 +42,6 @@ class Datagrams:
         Raises:
             ConfigError: the address cannot be listened at.
         """
-        self._encoding, (self._width, self._height) = encoding, size
-        self.malformed = self.outside = self.overrun = 0
-        self._begin_us: int | None = None
-        self._last_us = self._turns_us = 0
         try:
             family, kind, proto, _, address = socket.getaddrinfo(
                 host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
@@ -65,59 +51,36 @@ class Datagrams:
         except OSError as error:
             raise ConfigError(f"udp {host}:{port}: cannot listen there: {error.strerror}") from None
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BYTES)
-        self._socket.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
+        limit = struct.pack("@ll", 0, WAIT_US)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        self._reader = DatagramReader(self._socket.fileno(), encoding, *size)
         self.address: tuple[str, int] = self._socket.getsockname()[:2]
 
+    @property
+    def malformed(self) -> int:
+        """Datagrams so far that ended inside an event or held none."""
+        return self._reader.malformed
+
+    @property
+    def outside(self) -> int:
+        """Events so far that lay outside the sensor and were left out."""
+        return self._reader.outside
+
+    @property
+    def overrun(self) -> int:
+        """Datagrams so far that the socket had no room for."""
+        return self._reader.overrun
+
     def receive(self) -> Array:
-        """What has arrived, at most `MOST_DATAGRAMS`; waits `WAIT_S` where there is nothing.
+        """What has arrived; waits `WAIT_US` where there is nothing.
 
-        EVENT with microseconds since the first event; times that step back are held.
+        EVENT with microseconds since the first event. Times that step back are held; a sender
+        whose time steps back by more than a second, or ahead by more than a day, has started anew:
+        it goes on where the stream was.
         """
-        parts = []
-        self._socket.settimeout(WAIT_S)
-        try:
-            for _ in range(MOST_DATAGRAMS):
-                data, extra, _, _ = self._socket.recvmsg(65535, socket.CMSG_SPACE(4))
-                self._socket.settimeout(0)
-                for level, kind, value in extra:
-                    if (level, kind) == (socket.SOL_SOCKET, _SO_RXQ_OVFL):
-                        self.overrun = struct.unpack("I", value[:4])[0]
-                parts.append(self._decoded(data))
-        except (TimeoutError, BlockingIOError):
-            pass
-        if len(parts) == 1:
-            return parts[0]
-        return np.concatenate(parts) if parts else np.zeros(0, EVENT)
-
-    def _decoded(self, data: bytes) -> Array:
-        """The events of a datagram, in stream time."""
-        events = decode(data, self._encoding, monotonic_ns() // 1000)
-        if events is None:
-            self.malformed += 1
-            return np.zeros(0, EVENT)
-        if events["x"].max() >= self._width or events["y"].max() >= self._height:
-            inside = (events["x"] < self._width) & (events["y"] < self._height)
-            self.outside += len(events) - int(np.count_nonzero(inside))
-            events = events[inside]
-        if len(events):
-            events["t"] = self._stream_us(events["t"].astype(np.int64))
-        return events
-
-    def _stream_us(self, t_us: Array) -> Array:
-        """Times since the first event, never decreasing; 32 bits of them may start anew."""
-        if self._begin_us is None:
-            self._begin_us = int(t_us[0])
-        t_us = t_us - self._begin_us
-        if self._encoding != "t64":
-            before = np.concatenate([[self._last_us - self._turns_us], t_us[:-1]])
-            turns = self._turns_us + np.cumsum(t_us - before < -(1 << 31)) * (1 << 32)
-            t_us, self._turns_us = t_us + turns, int(turns[-1])
-        if t_us[0] < self._last_us - RESTART_US:
-            behind = self._last_us - int(t_us[0])
-            t_us, self._begin_us = t_us + behind, self._begin_us - behind
-        held: Array = np.maximum(np.maximum.accumulate(t_us), self._last_us)
-        self._last_us = int(held[-1])
-        return held
+        self._reader.wait()
+        return self._reader.take(monotonic_ns() // 1000)
 
     def close(self) -> None:
         """Stop listening. May be called twice."""
@@ -128,38 +91,3 @@ class Datagrams:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def decode(data: bytes, encoding: Encoding, arrival_us: int) -> Array | None:
-    """The events of a datagram as sent; None where it ends inside one or holds none."""
-    if encoding == "spif":
-        return _decode_spif(data, arrival_us)
-    kind = EVENT if encoding == "t64" else _T32
-    if not data or len(data) % kind.itemsize:
-        return None
-    if encoding == "t64":
-        raw = np.frombuffer(data, np.uint8).copy()
-        raw[EVENT.itemsize - 1 :: EVENT.itemsize] &= 1
-        return raw.view(EVENT)
-    found = np.frombuffer(data, _T32)
-    return _events(found["t"], found["x"], found["y_on"] >> 1, found["y_on"] & 1)
-
-
-def _decode_spif(data: bytes, arrival_us: int) -> Array | None:
-    """All words of a datagram have a time, or none."""
-    if not data or len(data) % 4:
-        return None
-    words = np.frombuffer(data, "<u4")
-    if words[0] >> 31:
-        t_us: Array = np.full(len(words), arrival_us & 0xFFFF_FFFF, np.uint32)
-    elif len(words) % 2:
-        return None
-    else:
-        words, t_us = words[::2], words[1::2]
-    return _events(t_us, words >> 16 & 0x7FFF, words & 0x7FFF, words >> 15 & 1)
-
-
-def _events(t_us: Array, x: Array, y: Array, on: Array) -> Array:
-    events = np.empty(len(t_us), EVENT)
-    events["t"], events["x"], events["y"], events["on"] = t_us, x, y, on
-    return events

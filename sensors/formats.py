@@ -8,8 +8,8 @@
   from the lower right: they are turned into those of an image;
 - `.bin`: the 5-byte ATIS format of N-MNIST (Orchard et al. 2015, Front. Neurosci. 9:437).
 
-EVT2.1 is in `evt21.py`, text in `textevents.py`, HDF5 in `hdf5events.py`, bags of ROS in
-`rosbag.py`.
+EVT2.1 is in `evt21.py`, the beginning of some EVT3 files in `evt3.py`, text in `textevents.py`,
+HDF5 in `hdf5events.py`, bags of ROS in `rosbag.py`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from reflexarc.runtime.batch import EVENT, Array
 from reflexarc.runtime.errors import ConfigError
+from reflexarc.sensors.evt3 import first_high, read_late
 from reflexarc.sensors.evt21 import read_evt21, size_of
 from reflexarc.sensors.hdf5events import open_hdf5
 from reflexarc.sensors.rosbag import open_bag
@@ -165,9 +166,16 @@ def _open_evt(path: Path, size: Size) -> Opened:
     size = size or size_of(header) or _size_of_sensor(header)
     if version in ("2.1", "21"):
         return Opened("EVT2.1", size or DEFAULT_SIZE, lambda: read_evt21(path, header, CHUNK))
-    return _open_faery(path, size, f"EVT {version}")._replace(
-        format=f"EVT{version.removesuffix('.0')}"
-    )
+    name = f"EVT{version.removesuffix('.0')}"
+    opened = _open_faery(path, size, f"EVT {version}")._replace(format=name)
+    late = first_high(path, header) if name == "EVT3" else None
+    if late is None:
+        return opened
+
+    def read(part: Path) -> Iterator[Array]:
+        return _open_faery(part, opened.size, f"EVT {version}").chunks()
+
+    return opened._replace(chunks=lambda: read_late(path, header, late, read))
 
 
 def _size_of_sensor(header: bytes) -> Size:

@@ -18,16 +18,17 @@ from reflexarc.runtime.config import Strict
 
 Preset: TypeAlias = Literal["ideal", "v2e_noisy", "dvs128", "davis346", "dvxplorer", "gen4"]
 
-#: What the sensors differ in from "ideal". Sources:
+#: What the sensors differ in from "ideal". A value is published of the sensor itself where its
+#: comment does not say "estimate". Sources; a star: compared with the values once more.
+
 #:
 #: - G: Gallego et al. 2022, "Event-based Vision: A Survey", IEEE TPAMI 44(1), table 1. Its least
 #:   contrast c is taken as the threshold ln(1 + c), its stationary noise as leak, its event rate as
 #:   that of the readout, and its latency as wholly that of the readout.
-#: - L: Lichtsteiner, Posch & Delbruck 2008, IEEE J. Solid-State Circuits 43(2).
+#: - L*: Lichtsteiner, Posch & Delbruck 2008, IEEE J. Solid-State Circuits 43(2), abstract.
 #: - B: Brandli et al. 2014, IEEE J. Solid-State Circuits 49(10), of the DAVIS240.
 #: - I: iniVation, "Specifications - current models".
-#: - V: v2e (Hu, Liu & Delbruck 2021), its emulator's `noisy` or its defaults.
-#: - assumed: no published figure was found.
+#: - V*: v2e (Hu, Liu & Delbruck 2021), its emulator's `noisy` or its defaults.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "ideal": {},
     "v2e_noisy": {
@@ -39,49 +40,49 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
     "dvs128": {
         "on_threshold": 0.157,  # G: 17 %
-        "off_threshold": 0.157,  # assumed as ON
+        "off_threshold": 0.157,  # estimate: as ON
         "mismatch": 0.134,  # L: 2.1 % of contrast
-        "cutoff_hz": 3000.0,  # B: table of earlier sensors
-        "refractory_us": 500,  # V
+        "cutoff_hz": 3000.0,  # L: at 1 klux
+        "refractory_us": 500,  # estimate: V
         "leak_rate_hz": 0.05,  # G
-        "leak_spread_decades": 0.1,  # V
-        "shot_rate_hz": 0.001,  # V
+        "leak_spread_decades": 0.1,  # estimate: V
+        "shot_rate_hz": 0.001,  # estimate: V
         "readout_rate_hz": 1e6,  # G
-        "readout_latency_us": 12,  # G: at 1 klux
+        "readout_latency_us": 15,  # L: the least, above 1 klux; G has 12
     },
     "davis346": {
         "on_threshold": 0.134,  # I, G: 14.3 %
         "off_threshold": 0.255,  # I, G: 22.5 %, ln(1 - c)
-        "mismatch": 0.18,  # B: 3.5 % of contrast, over the mean threshold
-        "cutoff_hz": 300.0,  # V
-        "refractory_us": 500,  # V
+        "mismatch": 0.18,  # estimate: B, 3.5 % of contrast, over the mean threshold
+        "cutoff_hz": 300.0,  # estimate: V
+        "refractory_us": 500,  # estimate: V
         "leak_rate_hz": 0.1,  # G
-        "leak_spread_decades": 0.1,  # V
-        "shot_rate_hz": 0.001,  # V
+        "leak_spread_decades": 0.1,  # estimate: V
+        "shot_rate_hz": 0.001,  # estimate: V
         "readout_rate_hz": 12e6,  # I, G
         "readout_latency_us": 20,  # G
     },
     "dvxplorer": {
         "on_threshold": 0.122,  # I: 13 % seen by half of the pixels
-        "off_threshold": 0.122,  # assumed as ON
-        "mismatch": 0.32,  # I: 27.5 % seen by 99.9 % of them, were it all mismatch
-        "cutoff_hz": 300.0,  # V
-        "refractory_us": 500,  # V
-        "leak_rate_hz": 0.03,  # G: Samsung DVS-Gen3, assumed alike
-        "leak_spread_decades": 0.1,  # V
-        "shot_rate_hz": 0.001,  # V
+        "off_threshold": 0.122,  # estimate: as ON
+        "mismatch": 0.32,  # estimate: I, 27.5 % seen by 99.9 %, were it all mismatch
+        "cutoff_hz": 300.0,  # estimate: V
+        "refractory_us": 500,  # estimate: V
+        "leak_rate_hz": 0.03,  # estimate: G, Samsung DVS-Gen3
+        "leak_spread_decades": 0.1,  # estimate: V
+        "shot_rate_hz": 0.001,  # estimate: V
         "readout_rate_hz": 165e6,  # I
-        "readout_latency_us": 50,  # G: Samsung DVS-Gen3, assumed alike
+        "readout_latency_us": 50,  # estimate: G, Samsung DVS-Gen3
     },
     "gen4": {  # Prophesee Gen 4, Sony IMX636
         "on_threshold": 0.104,  # G: 11 %
-        "off_threshold": 0.104,  # assumed as ON
-        "mismatch": 0.15,  # assumed as V: 0.03 at 0.2
-        "cutoff_hz": 300.0,  # V
-        "refractory_us": 500,  # V
+        "off_threshold": 0.104,  # estimate: as ON
+        "mismatch": 0.15,  # estimate: V, 0.03 at 0.2
+        "cutoff_hz": 300.0,  # estimate: V
+        "refractory_us": 500,  # estimate: V
         "leak_rate_hz": 0.1,  # G
-        "leak_spread_decades": 0.1,  # V
-        "shot_rate_hz": 0.001,  # V
+        "leak_spread_decades": 0.1,  # estimate: V
+        "shot_rate_hz": 0.001,  # estimate: V
         "readout_rate_hz": 1066e6,  # G
         "readout_latency_us": 20,  # G: 20 to 150
     },

@@ -17,6 +17,7 @@ FOLDERS = ("actuators", "ext", "runtime", "scenarios", "sensors")
     [
         ("clocked", "ClockedEngine"),
         ("exact", "ExactEngine"),
+        ("datagrams", "DatagramReader"),
         ("ring", "EventRing"),
         ("ring", "FrameRing"),
     ],

@@ -205,3 +205,25 @@ def test_frames_cross_to_another_process_in_order_and_whole(tmp_path):
     assert producer.returncode == 0
     assert numbers == sorted(set(numbers))
     assert (len(numbers), pushed + lost) == (pushed, 20000)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 5), st.integers(0, 4))))
+def test_events_are_sound_in_order_within_their_time_and_on_the_sensor(rows):
+    values = np.zeros(len(rows), EVENT)
+    for name, column in zip(("t", "x", "y"), zip(*rows, strict=True), strict=False):
+        values[name] = column
+    times = [t for t, _, _ in rows]
+    expected = times == sorted(times) and all(2 <= t <= 8 and x < 5 and y < 4 for t, x, y in rows)
+    assert ring.are_sound(values, 2, 8, 5, 4) == expected
+
+
+def test_a_polarity_is_a_bit():
+    values = events(1, 2, 3)
+    assert ring.have_polarities(values)
+    assert ring.have_polarities(values[:0])
+    values.view(np.uint8)[2 * EVENT.itemsize - 1] = 2
+    assert not ring.have_polarities(values)
+    with pytest.raises(TypeError, match="expected a 1-d array"):
+        ring.have_polarities(np.zeros(1))
+    with pytest.raises(ValueError, match="contiguous"):
+        ring.have_polarities(values[::2])

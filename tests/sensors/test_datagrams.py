@@ -10,7 +10,7 @@ import pytest
 
 from reflexarc.runtime.batch import EVENT
 from reflexarc.runtime.errors import ConfigError
-from reflexarc.sensors.datagrams import Datagrams, decode
+from reflexarc.sensors.datagrams import Datagrams
 
 Events = npt.NDArray[Any]
 FAERY = {"t64": "t64_x16_y16_on8", "t32": "t32_x16_y15_on1"}
@@ -129,15 +129,18 @@ def test_what_is_wrong_is_counted() -> None:
     [("t64", b"x" * 14), ("t32", b"x" * 9), ("spif", b"x" * 6), ("spif", b"\0" * 12), ("t32", b"")],
 )
 def test_a_datagram_that_ends_inside_an_event_is_none(encoding: Any, data: bytes) -> None:
-    assert decode(data, encoding, 0) is None
+    with listening(encoding) as source:
+        sent(source.address[1], data)
+        assert len(source.receive()) == 0
+        assert source.malformed == 1
 
 
 def test_a_polarity_that_is_no_bit_is_made_one() -> None:
     data = bytearray(sample(2).tobytes())
     data[12] = 0xFE
-    events = decode(bytes(data), "t64", 0)
-    assert events is not None
-    assert events.view(np.uint8)[12] == 0
+    with listening() as source:
+        sent(source.address[1], bytes(data))
+        assert received(source, 2).view(np.uint8)[12] == 0
 
 
 def test_what_the_socket_has_no_room_for_is_counted() -> None:

@@ -274,6 +274,27 @@ def test_headers_of_evt_as_boards_write_them(tmp_path, lines, size, end):
     assert np.concatenate(list(reader))["t"].tolist() == list(times_us)
 
 
+@pytest.mark.parametrize("begin_us", [8192, 8191, 5000, 4096, 4095, 1])
+@pytest.mark.parametrize("last_us", [0, 40_000, 2**24 + 40_000])
+def test_evt3_may_begin_just_before_its_time_starts_anew(tmp_path, begin_us, last_us):
+    times_us = [2**24 - begin_us, *range(2**24 - begin_us // 2, 2**24 + last_us, 1000)]
+    path = tmp_path / "a.raw"
+    path.write_bytes(b"% evt 3.0\n% geometry 64x48\n% end\n" + evt3(times_us))
+    reader = RecordingReader(path)
+    for _ in range(2):
+        events = np.concatenate(list(reader))
+        assert events["t"].tolist() == times_us
+        assert set(zip(events["x"].tolist(), events["y"].tolist(), strict=True)) == {(7, 5)}
+
+
+def test_evt3_without_events_or_times_is_refused_however_it_begins(tmp_path):
+    path = tmp_path / "a.raw"
+    for words in ([], [0x8FFF], [0x8FFF, 0x6001], [0x6001]):
+        path.write_bytes(b"% evt 3.0\n% end\n" + np.array(words, "<u2").tobytes())
+        with pytest.raises(ConfigError, match="it holds no events"):
+            read(path)
+
+
 @pytest.mark.parametrize(("kind", "said"), [(0, "generic"), (4, "color"), (9, "type 9")])
 def test_event_streams_of_other_kinds_are_refused(tmp_path, kind, said):
     path = tmp_path / "a.es"
