@@ -50,8 +50,8 @@ cdef struct Mail:
 
 cdef struct Stream:
     Encoding encoding
-    uint16_t width
-    uint16_t height
+    int64_t width
+    int64_t height
     bint begun
     uint64_t begin_us         # the sender's time of stream time 0
     int64_t turns_us          # what 32 bits have lost by starting anew

@@ -180,7 +180,7 @@ cdef class DatagramReader:
         ValueError: another encoding.
     """
 
-    def __cinit__(self, int socket, str encoding, uint16_t width, uint16_t height):
+    def __cinit__(self, int socket, str encoding, int64_t width, int64_t height):
         self.mail.bytes = <uint8_t *>calloc(MOST, DATAGRAM_BYTES)
         if self.mail.bytes is NULL:
             raise MemoryError

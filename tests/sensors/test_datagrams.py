@@ -143,6 +143,12 @@ def test_a_polarity_that_is_no_bit_is_made_one() -> None:
         assert received(source, 2).view(np.uint8)[12] == 0
 
 
+def test_a_sensor_may_be_said_to_be_larger_than_any_event_can_lie() -> None:
+    with listening(size=(70_000, 70_000)) as source:
+        sent(source.address[1], sample(3).tobytes())
+        assert len(received(source, 3)) == 3
+
+
 def test_what_the_socket_has_no_room_for_is_counted() -> None:
     data = sample(4000).tobytes()
     with listening() as source:
