@@ -39,7 +39,7 @@ class DivergenceSpec(Strict):
     refractory_us: int = Field(default=1000, ge=0)
     memory_s: float = Field(default=0.05, gt=0)
     doubt: float = Field(default=1.0, ge=0)
-    gain: float = Field(default=1.15, gt=0)
+    gain: float = Field(default=1.0, gt=0)
     rate_tau_s: float = Field(default=0.1, gt=0)
 
 
@@ -91,8 +91,8 @@ class Divergence:
         axis = direction // 2
         velocity = self._speeds_px_s[speed] * np.where(direction % 2, -1.0, 1.0)
         r = np.where(axis, row, column) - (self._size_px - 1) / 2
-        terms = np.stack([np.ones(len(r)), r, r * r, velocity, r * velocity])
-        return np.stack([terms[:, axis == k].sum(axis=1) for k in (0, 1)])
+        terms = (np.ones(len(r)), r, r * r, velocity, r * velocity)
+        return np.stack([np.bincount(axis, term, 2) for term in terms], axis=1)
 
     def _slope(self) -> float:
         """Of speed over distance from the middle, the same for both axes; 1/s."""

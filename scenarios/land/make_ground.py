@@ -2,8 +2,8 @@
 
     python -m reflexarc.scenarios.land.make_ground [FILE.png]
 
-Its spectrum falls with the spatial frequency, as that of natural pictures does (Field 1987), so that
-there is something to see from 4 m and from 6 cm; it goes round without a seam.
+Its spectrum falls with the spatial frequency, as that of natural pictures does (Field 1987), so
+that there is something to see from 4 m and from 6 cm; it goes round without a seam.
 """
 
 from __future__ import annotations

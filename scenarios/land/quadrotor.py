@@ -93,8 +93,8 @@ class Quadrotor:
         body = np.array(pybullet.getMatrixFromQuaternion(turn)).reshape(3, 3)
         torque = self._upright(np.array(place), speed, body, body.T @ spin)
         self._turn_rotors(MASS_KG * GRAVITY_M_S2 * (1.0 + climb_g), torque)
-        lever = np.cross(ROTORS_M, [0.0, 0.0, 1.0]) * self._lift_n[:, None]
-        moment = lever.sum(axis=0) + np.array([0.0, 0.0, torque[2]])
+        y, x = self._lift_n @ ROTORS_M[:, 1], self._lift_n @ ROTORS_M[:, 0]
+        moment = np.array([y, -x, torque[2]])
         force = body[:, 2] * self._lift_n.sum() + DRAG_KG_S * (wind_m_s - speed)
         pybullet.applyExternalForce(
             self._body, -1, force.tolist(), place, pybullet.WORLD_FRAME, **self._in
@@ -117,7 +117,7 @@ class Quadrotor:
         spec = RendererSpec(
             width=SIZE_PX,
             height=SIZE_PX,
-            samples="4x4",
+            samples="1",  # the floor's texture is smoothed by its smaller copies
             lens=LensSpec(field_of_view_deg=FIELD_OF_VIEW_DEG),
             light=LightSpec(to_light=(0.0, 0.0, 1.0), ambient=0.5),
         )
@@ -152,7 +152,8 @@ class Quadrotor:
         lean = -(HOLD_PER_S2 * place[:2] + HOLD_PER_S * speed[:2]) / GRAVITY_M_S2
         lean *= min(1.0, STEEPEST / max(float(np.hypot(*lean)), 1e-9))
         wanted = np.array([*lean, 1.0]) / np.sqrt(1.0 + lean @ lean)
-        off = body.T @ np.cross(body[:, 2], wanted)
+        up = body.T @ wanted  # the wanted direction of up, seen from the body
+        off = np.array([-up[1], up[0], 0.0])
         off[2] = body[0, 1] - body[1, 0]  # twice the sine of the heading
         return INERTIA_KG_M2 * (UPRIGHT_PER_S2 * off * [1.0, 1.0, 0.1] - UPRIGHT_PER_S * spin)
 

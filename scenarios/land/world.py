@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -15,9 +15,6 @@ from reflexarc.scenarios.land.divergence import Divergence, DivergenceSpec
 from reflexarc.sensors.adaptive_camera import AdaptiveCamera, ShutterSpec
 from reflexarc.sensors.joints import JointReadings
 from reflexarc.sensors.pixels import PixelSpec, make_pixels
-
-if TYPE_CHECKING:
-    from reflexarc.scenarios.land.quadrotor import Quadrotor
 
 
 class Settings(Strict):
@@ -98,6 +95,8 @@ class Land(World):
         self._flow = JointReadings("flow", self._measure_flow)
         self._truth = JointReadings("truth", self._measure)
         self._landing = 0
+        self._flying = self._over = False
+        self._waits_s = self._aloft_s = self._touched_m_s = 0.0
         self._put_up()
 
     def advance(self, until_ns: int, command: FloatArray) -> list[Batch]:
