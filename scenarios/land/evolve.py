@@ -26,7 +26,7 @@ from reflexarc.scenarios.land.build_network import (
     Weights,
     rates_hz,
 )
-from reflexarc.scenarios.land.model import Networks, land
+from reflexarc.scenarios.land.model import land
 
 #: The law to start from: thrust (in weights) for each 1/s off the wanted divergence, and for each
 #: 1/s^2 by which it grows; then the time constant, and how fast the correction is learnt.
