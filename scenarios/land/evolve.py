@@ -1,6 +1,6 @@
 """Evolves the network's weights in `model.py`, and writes weights.yaml.
 
-    python -m reflexarc.scenarios.land.evolve [--generations 300] [--out weights.yaml]
+    python -m reflexarc.scenarios.land.evolve [--generations 80] [--out weights.yaml]
 
 CMA-ES (Hansen 2016, arXiv:1604.00772, as in the package `cmaes`) from a plain proportional law that
 is fitted to the neurons' rates. Every generation lands in other air, so that none is learnt by
@@ -30,13 +30,13 @@ from reflexarc.scenarios.land.model import land
 
 #: The law to start from: thrust (in weights) for each 1/s off the wanted divergence, and for each
 #: 1/s^2 by which it grows; then the time constant, and how fast the correction is learnt.
-WANTED_PER_S, SLOPE_G_S, RATE_G_S2 = 1.0, 0.3, 0.01
-TAU_S, LEARNING_RATE = 0.02, 1e-4
+WANTED_PER_S, SLOPE_G_S, RATE_G_S2 = 0.72, 0.4, 0.01
+TAU_S, LEARNING_RATE = 0.03, 8e-4
 #: A step of 1 of the search: in a readout weight, and in the logarithm of the other two.
 STEP = 0.05
-POPULATION, WORLDS = 16, 4
+POPULATION, WORLDS = 20, 4
 #: What a landing costs beside its time; stricter than the score, for the model is not the world.
-GENTLE_M_S, HARD_S_PER_M_S = 0.22, 20.0
+GENTLE_M_S, HARD_S_PER_M_S = 0.25, 20.0
 
 
 def first() -> FloatArray:
@@ -74,10 +74,10 @@ def main() -> None:
     from cmaes import CMA
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--generations", type=int, default=300)
+    parser.add_argument("--generations", type=int, default=80)
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     options = parser.parse_args()
-    search = CMA(mean=first(), sigma=0.5, population_size=POPULATION, seed=1)
+    search = CMA(mean=first(), sigma=0.3, population_size=POPULATION, seed=1)
     for generation in range(options.generations):
         places = [search.ask() for _ in range(POPULATION)]
         costs = cost_s([weights_at(place) for place in places], WORLDS, generation)
