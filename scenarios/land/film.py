@@ -20,9 +20,9 @@ from reflexarc.runtime.world import LocalPlant
 from reflexarc.scenarios.land.quadrotor import SIZE_PX
 from reflexarc.scenarios.land.world import Land
 
-SECONDS = 6.5
-SIDE_PX = 256
-FRAME_TICKS = 20
+SECONDS = 4.8
+SIDE_PX = 192
+FRAME_TICKS = 30
 GREY, BRIGHT, DARK = 128, 255, 0
 
 
@@ -52,33 +52,32 @@ def film() -> list[Image.Image]:
 
 def frame(client: int, height_m: float, up_m_s: float, events: Array) -> Image.Image:
     """One picture: from beside, and the events (bright: ON, dark: OFF)."""
-    whole = Image.new("L", (2 * SIDE_PX, SIDE_PX + 16), BRIGHT)
-    whole.paste(Image.fromarray(beside(client)), (0, 16))
+    whole = Image.new("RGB", (2 * SIDE_PX, SIDE_PX + 16), "white")
+    whole.paste(Image.fromarray(beside(client, height_m)), (0, 16))
     eyes = Image.fromarray(events).resize((SIDE_PX, SIDE_PX), Image.Resampling.NEAREST)
-    whole.paste(eyes, (SIDE_PX, 16))
+    whole.paste(eyes.convert("RGB"), (SIDE_PX, 16))
     pen = ImageDraw.Draw(whole)
-    pen.text((4, 2), f"{height_m:.2f} m, {up_m_s:+.2f} m/s", fill=DARK)
-    pen.text((SIDE_PX + 4, 2), "events of the camera below", fill=DARK)
+    pen.text((4, 2), f"{height_m:.2f} m, {up_m_s:+.2f} m/s", fill="black")
+    pen.text((SIDE_PX + 4, 2), "events of the camera below", fill="black")
     return whole
 
 
-def beside(client: int) -> Array:
-    """What somebody beside it sees, grey, uint8 of shape (SIDE_PX, SIDE_PX)."""
+def beside(client: int, height_m: float) -> Array:
+    """What somebody sees who comes down with it, uint8 of shape (SIDE_PX, SIDE_PX, 3)."""
     pybullet = bullet()
-    view = pybullet.computeViewMatrix((4.2, -3.2, 1.6), (0.0, 0.0, 1.9), (0, 0, 1))
-    lens = pybullet.computeProjectionMatrixFOV(52, 1.0, 0.1, 40)
+    view = pybullet.computeViewMatrix((0.8, -0.6, height_m + 0.4), (0.0, 0.0, height_m), (0, 0, 1))
+    lens = pybullet.computeProjectionMatrixFOV(40, 1.0, 0.1, 40)
     pixels = pybullet.getCameraImage(
         SIDE_PX, SIDE_PX, view, lens, renderer=pybullet.ER_TINY_RENDERER, physicsClientId=client
     )[2]
-    colours = np.reshape(np.array(pixels, np.uint8), (SIDE_PX, SIDE_PX, 4))[:, :, :3]
-    return np.asarray(colours.mean(axis=2), np.uint8)
+    return np.reshape(np.array(pixels, np.uint8), (SIDE_PX, SIDE_PX, 4))[:, :, :3]
 
 
 def main() -> None:
     """Write the file named on the command line."""
     if len(sys.argv) != 2 or Path(sys.argv[1]).suffix != ".gif":
         sys.exit("usage: python -m reflexarc.scenarios.land.film FILE.gif")
-    first, *others = (each.quantize(16) for each in film())
+    first, *others = (each.quantize(24) for each in film())
     milliseconds = round(FRAME_TICKS * 4)
     first.save(sys.argv[1], save_all=True, append_images=others, duration=milliseconds, loop=0)
 

@@ -30,7 +30,7 @@ def picture() -> Array:
     spectrum = np.fft.fft2(generator.standard_normal((SIZE_PX, SIZE_PX))) / frequency**FALL
     drawn = np.fft.ifft2(spectrum).real
     spread = (drawn - drawn.mean()) / drawn.std()
-    return np.clip(135 + 50 * spread, 15, 255).astype(np.uint8)
+    return np.asarray(np.clip(135 + 50 * spread, 15, 255), np.uint8)
 
 
 if __name__ == "__main__":
