@@ -15,9 +15,6 @@ from reflexarc.sensors.renderer import LightSpec, RasterRenderer, RendererSpec
 from reflexarc.sensors.scene import Link, Scene
 
 G_M_S2 = 9.81
-BALL_RADIUS_M = 0.1
-#: Half of what a ball must not touch, to the side.
-HALF_WIDTH_M = 0.15
 SIDE_PX, FIELD_OF_VIEW_DEG = 64, 46.0
 FOCAL_PX = SIDE_PX / 2 / tan(radians(FIELD_OF_VIEW_DEG) / 2)
 #: The camera looks up a little: thrown balls come from above.
@@ -71,7 +68,7 @@ class Arena:
         pybullet.stepSimulation(**self._in)
 
     def drone(self) -> FloatArray:
-        """y (m), its speed (m/s), roll (rad) and roll rate (rad/s), shape (4,)."""
+        """Side y (m), its speed (m/s), roll (rad) and roll rate (rad/s), shape (4,)."""
         place, turn = pybullet.getBasePositionAndOrientation(self._drone, **self._in)
         speed, spin = pybullet.getBaseVelocity(self._drone, **self._in)
         roll = pybullet.getEulerFromQuaternion(turn)[0]
@@ -115,6 +112,17 @@ class Arena:
         ahead = (CAMERA_M[0] + 1.0, 0.0, CAMERA_M[2] + tan(radians(LOOKS_UP_DEG)))
         mount = Mount(MountSpec(position_m=CAMERA_M, target_m=ahead), nose)
         return RasterRenderer(spec, Scene(self._client, also=[nose]), mount)
+
+    def onlooker(self) -> RasterRenderer:
+        """What draws the quadrotor from behind, for people."""
+        spec = RendererSpec(
+            width=192,
+            height=128,
+            lens=LensSpec(field_of_view_deg=50.0),
+            light=LightSpec(to_light=(-1.0, 0.3, 1.0), ambient=0.8, background=0.45),
+        )
+        mount = Mount(MountSpec(position_m=(-1.8, 0.0, 0.7), target_m=(1.0, 0.0, 0.1)))
+        return RasterRenderer(spec, Scene(self._client), mount)
 
     def close(self) -> None:
         """Give back the physics server. May be called twice."""

@@ -6,21 +6,21 @@ A bright thing that comes nearer covers more of the picture: it makes more ON th
 whatever moves across makes as many of both. So `edges` count both against each other in strips of
 two columns, where what rises or falls, as thrown balls do, cancels out, and `looms` cells gather ON
 strips against OFF strips in a window, as the LGMD of locusts gathers what grows (Rind & Bramwell
-1996; on event cameras: Salt et al. 2017). A ball of half-width r that will pass at b has one border
+1996; on event cameras: Salt et al. 2017). A ball of radius r that will pass at b has one border
 that moves at b + r and one that follows at b - r: with OFF strips counting more than ON strips it
 is left alone from some b / r on, whatever its speed and distance.
 
-To which side a ball drifts is what `moments` hold, for each window: where the ON strips lie against
-the OFF strips. A spike of a `looms` cell passes as one to the `right` or to the `left`, by the sign
-of its moment, and two `aside` cells race for the other side; the first one wins, silences the
-other, and the moving picture that its own flight makes with it (Milde et al. 2017: winner takes all
-over directions).
+What drifts aside grows at the border that leads, so the window that looms most lies ahead of all
+the events around it: `moments` hold, for each window, on which side of it most events are. A spike
+of a `looms` cell passes as one for a ball that goes to the `right` or to the `left`, by the sign of
+its moment, and two `aside` cells race; the first one wins, and silences the other and the moving
+picture that its own flight makes (Milde et al. 2017: winner takes all over directions).
 
 What is learnt while it runs is how cautious it is. `caution` pulls all looming cells towards their
 threshold; a strike teaches more of it, and each dodge a little less (PES).
 
     camera -> edges (LIF) -> looms (LIF) -> right, left (LIF) -> aside (LIF) -> dodge
-    edges -> moments (LI) -> right, left;   aside -> busy (LI) -> looms, aside
+    camera -> moments (LI) -> right, left;   aside -> busy (LI) -> looms, aside
     strike, aside -> regret (LI) teaches caution;   always -> caution (LI) -> looms
 """
 
@@ -42,23 +42,22 @@ SIDE_PX, CELL_PX = 64, 2
 STRIPS = SIDE_PX // CELL_PX
 #: A strip fires once so many more events of one polarity than of the other came in its time.
 EDGE_EVENTS, EDGE_TAU_S = 3.0, 0.03
-#: Middles of the windows, and half their width, in strips.
+#: Middles of the windows, and how far from there an ON strip, an OFF strip and an event count, in
+#: strips; an ON strip counts less towards the border.
 WINDOWS: FloatArray = np.arange(1.5, STRIPS, 2.0)
-HALF_WIDTH = 8.0
-AROUND = 9.0
-DRIFT_WIDTH = 9.0
-#: So many more ON strips than OFF strips, each OFF strip counting `AGAINST`, are a threat.
+ON_WITHIN, OFF_WITHIN, EVENTS_WITHIN = 8.0, 9.0, 9.0
+#: So many more spikes of ON strips than of OFF ones, each of which counts `AGAINST`, are a threat.
 LOOMING, AGAINST, LOOM_TAU_S = 2.8, 2.0, 0.08
 MOMENT_TAU_S = 0.05
 #: So many spikes for a side within its time begin a dodge.
 VOTES, DODGE_TAU_S = 3.0, 0.01
 #: One dodge silences everything for about this long.
 BUSY_TAU_S, BUSY = 0.15, 10.0
-#: What a dodge counts against a strike when caution is learnt, and how fast it is.
-DODGE_COSTS, LEARNING_RATE = 0.1, 1.0
+#: How much a strike, for as long as it is felt, and a dodge teach caution.
+STRIKE_COSTS, DODGE_COSTS, LEARNING_RATE = 0.2, 0.1, 1.0
 #: How often the line that is always active spikes; the scenario's encoder says the same.
 ALWAYS_HZ = 200.0
-MOST_CAUTION = 0.8
+MOST_CAUTION = 0.6
 
 
 def build() -> Network:
@@ -84,14 +83,14 @@ def differences() -> FloatArray:
 
 def growth() -> FloatArray:
     """What strips say for something that grows in each window, shape (windows, 2 strips)."""
-    within = np.maximum(1 - np.abs(_beside()) / HALF_WIDTH, 0.0)
-    around = (np.abs(_beside()) <= AROUND).astype(float)
-    return np.hstack((within, -AGAINST * around))
+    on = np.maximum(1 - np.abs(_beside()) / ON_WITHIN, 0.0)
+    off = (np.abs(_beside()) <= OFF_WITHIN).astype(float)
+    return np.hstack((on, -AGAINST * off))
 
 
 def drift() -> FloatArray:
-    """What strips say for something that goes to the right, shape (windows, 2 strips)."""
-    lever = np.where(np.abs(_beside()) <= DRIFT_WIDTH, _beside(), 0.0)
+    """What events say for something that goes to the right, shape (windows, camera lines)."""
+    lever = np.where(np.abs(_beside()) <= EVENTS_WITHIN, _beside(), 0.0)
     return np.tile(-lever, 2 * STRIPS)
 
 
@@ -111,7 +110,7 @@ def _choose(net: Builder, camera: Population, looms: Population) -> Population:
         passed = net.population(name, size, LIF(tau_s=DT_S / 50))
         # fires only together with its looming cell: the moment alone stays below the threshold
         net.linear(looms, passed, np.eye(size))
-        net.linear(moments, passed, 1e-4 * sign * np.eye(size), np.full(size, 1e-6 * sign))
+        net.linear(moments, passed, 1e-4 * sign * np.eye(size), np.full(size, 1e-9 * sign))
         votes = np.zeros((2, size))
         votes[side] = 1.0 / VOTES
         net.linear(passed, aside, votes)
@@ -126,7 +125,7 @@ def _learn(net: Builder, aside: Population, looms: Population) -> None:
     """How cautious to be, from strikes and dodges."""
     strike, always = net.input("strike", 1), net.input("always", 1)
     regret = net.population("regret", 1, LI(tau_s=0.005))
-    net.linear(strike, regret, [[-1.0]])
+    net.linear(strike, regret, [[-STRIKE_COSTS]])
     net.linear(aside, regret, np.full((1, 2), DODGE_COSTS))
     caution = net.population("caution", 1, LI(tau_s=0.005))
     teaches = Pes(

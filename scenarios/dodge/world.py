@@ -131,6 +131,10 @@ class Dodge(World):
         """What draws the camera's view, for pictures beside the events."""
         return self._arena.renderer()
 
+    def onlooker(self) -> RasterRenderer:
+        """What draws the quadrotor from behind, for people."""
+        return self._arena.onlooker()
+
     def close(self) -> None:
         """Give back the physics server."""
         self._arena.close()

@@ -1,6 +1,6 @@
-"""The goalie in real time: from an event to the command it leads to, and what the policy costs.
+"""A scenario with a camera in real time: from an event to the command it leads to, and what the policy costs.
 
-    python benchmarks/goalie_wall.py [--seconds 20]
+    python benchmarks/scenario_wall.py NAME [--seconds 20]
 
 One JSON object. The world runs in a process of its own. An event's latency is from when it happened
 to when the command of the tick that took it in has gone out; the policy's share of a core is the
@@ -23,10 +23,11 @@ from reflexarc.runtime.scenario import Scenario
 def main() -> None:
     """Run the network and print what was measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("name")
     parser.add_argument("--seconds", type=float, default=20.0)
     arguments = parser.parse_args()
     settings = ["mode=wall", "world.process=own", f"seconds={arguments.seconds}"]
-    scenario = Scenario.load("goalie", settings)
+    scenario = Scenario.load(arguments.name, settings)
     score, gate = scenario.make_score(0), scenario.make_gate()
     assert score is not None
     late_ns: list[int] = []
@@ -61,8 +62,9 @@ def main() -> None:
                 "overruns": clock.overruns,
                 "policy_p50_us": float(np.median(policy_us)),
                 "policy_share_of_a_core": float(policy_us.sum()) / (arguments.seconds * 1e6),
-                "blocked_percent": score.value,
-                "shots": len(score.trials),
+                "score": score.value,
+                "unit": score.unit,
+                "trials": len(score.trials),
             },
             indent=1,
         )
