@@ -47,17 +47,17 @@ EDGE_EVENTS, EDGE_TAU_S = 3.0, 0.03
 WINDOWS: FloatArray = np.arange(1.5, STRIPS, 2.0)
 ON_WITHIN, OFF_WITHIN, EVENTS_WITHIN = 8.0, 9.0, 9.0
 #: So many more spikes of ON strips than of OFF ones, each of which counts `AGAINST`, are a threat.
-LOOMING, AGAINST, LOOM_TAU_S = 2.8, 2.0, 0.08
+LOOMING, AGAINST, LOOM_TAU_S = 2.5, 2.0, 0.08
 MOMENT_TAU_S = 0.05
-#: So many spikes for a side within its time begin a dodge.
-VOTES, DODGE_TAU_S = 3.0, 0.01
+#: So many spikes for a side within its time begin a dodge; each for the other counts against it.
+VOTES, RIVALRY, DODGE_TAU_S = 3.0, 0.5, 0.01
 #: One dodge silences everything for about this long.
 BUSY_TAU_S, BUSY = 0.15, 10.0
 #: How much a strike, for as long as it is felt, and a dodge teach caution.
-STRIKE_COSTS, DODGE_COSTS, LEARNING_RATE = 0.2, 0.1, 1.0
+STRIKE_COSTS, DODGE_COSTS, LEARNING_RATE = 0.05, 0.1, 1.0
 #: How often the line that is always active spikes; the scenario's encoder says the same.
 ALWAYS_HZ = 200.0
-MOST_CAUTION = 0.6
+MOST_CAUTION = 0.3
 
 
 def build() -> Network:
@@ -111,7 +111,7 @@ def _choose(net: Builder, camera: Population, looms: Population) -> Population:
         # fires only together with its looming cell: the moment alone stays below the threshold
         net.linear(looms, passed, np.eye(size))
         net.linear(moments, passed, 1e-4 * sign * np.eye(size), np.full(size, 1e-9 * sign))
-        votes = np.zeros((2, size))
+        votes = np.full((2, size), -RIVALRY / VOTES)
         votes[side] = 1.0 / VOTES
         net.linear(passed, aside, votes)
     busy = net.population("busy", 1, LI(tau_s=BUSY_TAU_S))
