@@ -1,4 +1,4 @@
-"""A scenario with a camera in real time: from an event to the command it leads to, and what the policy costs.
+"""A scenario with a camera in real time: from an event to its command, and what that costs.
 
     python benchmarks/scenario_wall.py NAME [--seconds 20]
 
