@@ -247,7 +247,8 @@ def struck(learning: bool) -> float:
 
 
 def test_a_strike_teaches_caution() -> None:
-    assert 0.1 < struck(learning=True) <= build_network.MOST_CAUTION
+    taught = build_network.LEARNING_RATE * build_network.STRIKE_COSTS * build_network.ALWAYS_HZ
+    assert struck(learning=True) == pytest.approx(taught * 0.010, rel=0.05)
     assert struck(learning=False) == 0.0
 
 
@@ -282,7 +283,8 @@ class Rest(NetworkPolicy):
 
 def handled(policy: Policy, seconds: float) -> tuple[float, int]:
     """Per cent of the balls handled, and how many there were."""
-    scenario = Scenario.load("dodge", [f"seconds={seconds}"])
+    every_one_meets = "world.config.throws.passing=0"
+    scenario = Scenario.load("dodge", [f"seconds={seconds}", every_one_meets])
     score, gate = scenario.make_score(0), scenario.make_gate()
     assert score is not None
     plant = LocalPlant(scenario.make_world(0), gate.rest)
@@ -298,7 +300,8 @@ def handled(policy: Policy, seconds: float) -> tuple[float, int]:
 
 @pytest.mark.usefixtures("_needs_pybullet")
 def test_the_network_does_better_than_a_quadrotor_at_rest() -> None:
-    resting, balls = handled(Rest(), 8.0)
-    flying, as_many = handled(Scenario.load("dodge").make_policy(), 8.0)
-    assert balls == as_many >= 4
-    assert flying >= resting + 30
+    resting, balls = handled(Rest(), 5.0)
+    flying, as_many = handled(Scenario.load("dodge").make_policy(), 5.0)
+    assert min(balls, as_many) >= 2
+    assert resting == 0.0
+    assert flying >= 60.0
