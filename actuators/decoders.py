@@ -139,7 +139,7 @@ class PopulationVector(Decoder):
     ) -> npt.NDArray[np.float64]:
         """The wanted command, shape (1,)."""
         rates = self._filter.update(values, (until_ns - now_ns) * 1e-9)
-        return np.array([self._readout @ rates])
+        return np.array([self._readout.dot(rates)])
 
 
 class CentreOfMass(Decoder):

@@ -217,7 +217,7 @@ class Loop:
 
     def _account(self, marks: list[int], begun_ns: int) -> tuple[int, ...]:
         """Count the tick that began at loop time `begun_ns`; how long each of its calls took."""
-        calls_ns = tuple(end - start for start, end in pairwise(marks))
+        calls_ns = tuple([end - start for start, end in pairwise(marks)])
         self._durations[self.ticks % self.MEMORY] = calls_ns
         self._ages[self.ticks % self.MEMORY] = age_ns(begun_ns, 0, self.cause_ns, calls_ns)
         self.ticks += 1

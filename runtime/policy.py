@@ -96,9 +96,8 @@ class NetworkPolicy(Policy):
 
     def decode(self, outputs: PortArrays, now_ns: int, until_ns: int) -> FloatArray:
         """Each decoder turns what left its port into its part of the command."""
-        return np.concatenate(
-            [decoder.decode(outputs[decoder.port], now_ns, until_ns) for decoder in self._decoders]
-        )
+        wanted = [d.decode(outputs[d.port], now_ns, until_ns) for d in self._decoders]
+        return wanted[0] if len(wanted) == 1 else np.concatenate(wanted)
 
     def behind_ns(self, now_ns: int) -> int:
         """How much loop time the network has not lived through at loop time `now_ns`."""

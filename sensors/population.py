@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from reflexarc.ext.spikes import fire
+from reflexarc.ext.spikes import fire, log_gaussians, quanta
 from reflexarc.runtime.batch import SPIKE, Array, Batch
 from reflexarc.runtime.config import Strict
 from reflexarc.sensors.encoder import Encoder
@@ -180,11 +180,15 @@ class GaussianPopulation(_ReadingEncoder):
     def rates_hz(self, value: float) -> FloatArray:
         """The tuning curves at `value`, shape (port size,)."""
         spec = self._spec
-        away = (min(max(value, spec.low), spec.high) - self._centres) / spec.sigma
-        return spec.max_rate_hz * np.exp(-0.5 * away**2)
+        rates = log_gaussians(self._centres, min(max(value, spec.low), spec.high), spec.sigma)
+        np.exp(rates, rates)
+        rates *= spec.max_rate_hz
+        return rates
 
     def _expected(self, values: Array, duration_s: float) -> FloatArray:
-        return self.rates_hz(float(values[self._spec.reading])) * duration_s
+        rates = self.rates_hz(float(values[self._spec.reading]))
+        rates *= duration_s
+        return rates
 
 
 class Rate(_ReadingEncoder):
@@ -231,12 +235,10 @@ class Delta(_ReadingEncoder):
 
     def _expected(self, values: Array, duration_s: float) -> FloatArray:
         del duration_s
-        now = values[self._readings]
+        now: FloatArray = values.take(self._readings)
         if self._reference is None:
             self._reference = now.copy()
-        steps: FloatArray = np.trunc((now - self._reference) / self._quantum)
-        self._reference += steps * self._quantum
-        return np.maximum(steps, 0.0)
+        return quanta(self._reference, now, self._quantum)
 
 
 class Level(Encoder):
