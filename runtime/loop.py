@@ -197,8 +197,12 @@ class Loop:
         try:
             command = self.guard(self.gate.safe)
         except Exception:  # it may be the gate that failed
-            command = self.gate.safe
+            command = self.ungated()
         self.act(command)
+
+    def ungated(self) -> FloatArray:
+        """What a stop sends where the gate itself fails."""
+        return self.gate.safe
 
     def run(self, ticks: int, go_on: Callable[[Tick], bool] = lambda _: True) -> None:
         """Tick until `ticks` are done, the gate stopped, or `go_on(tick)` says no.
