@@ -184,6 +184,8 @@ class AttachedSensor(Sensor):
         hello = self._pair.receive(SLICE_S)
         if not isinstance(hello, Control) or hello.op != "hello":
             return False
+        # It may have come behind another that has left; from here on it is the one that is heard.
+        self._pair.check_peer()
         if reason := self._refusal(hello):
             self._pair.send(Control(op="refuse", text=reason))
             return False

@@ -7,10 +7,14 @@ import faery
 import numpy as np
 import pytest
 
+from reflexarc.actuators.gate import Gate, GateSpec
 from reflexarc.runtime.attach import Fed, Feeder, attach_recording
 from reflexarc.runtime.batch import EVENT
 from reflexarc.runtime.clock import LockstepClock, WallClock
 from reflexarc.runtime.errors import ConfigError, LinkError, MissingFileError
+from reflexarc.runtime.loop import Loop
+from reflexarc.runtime.policy import ConventionalPolicy
+from reflexarc.runtime.world import Controller, NoPlant
 from reflexarc.sensors.attached import AttachedSensor
 from reflexarc.sensors.recording import RecordingReader, RecordingSensor
 
@@ -169,3 +173,53 @@ def test_a_detached_feeder_goes_and_another_may_come():
                 with pytest.raises(LinkError, match="'camera' was detached"):
                     for _ in range(100_000):
                         feeder.send_silence(0)
+
+
+def test_detaching_feeders_that_do_not_listen_costs_the_loop_no_tick():
+    """Each that waited for its feeder would cost a tick; a busy machine may take some too."""
+    period_ns, times = 20_000_000, 12
+    with AttachedSensor("robot", **SIZE) as attached:
+        gate = Gate(GateSpec(low=[-1.0], high=[1.0], rest=[0.0]))
+        loop = Loop(
+            WallClock(period_ns), NoPlant(), ConventionalPolicy(Still()), gate, sensors=[attached]
+        )
+        loop.clock.start()
+        detaching = missed = 0
+        for _ in range(times):
+            feeder = Feeder("robot", size=(64, 48), paced=True)
+            feeder.send(events_at(1000))
+            tick_until(loop, lambda: attached.fed)
+            before = loop.clock.overruns
+            assert attached.detach()
+            ticks = tick_until(loop, lambda: not attached.fed)
+            detaching += ticks
+            missed += loop.clock.overruns - before
+            feeder.close()
+    assert detaching >= times
+    assert missed < times // 2
+
+
+class Still(Controller):
+    """Stays at rest."""
+
+    def __init__(self):
+        self._rest = np.zeros(1)
+
+    def control(self, batches, now_ns):
+        return self._rest
+
+
+def events_at(t_us):
+    events = np.zeros(1, EVENT)
+    events["t"] = t_us
+    return events
+
+
+def tick_until(loop, condition):
+    """Tick in real time until `condition()`; how many ticks that took."""
+    for tick in range(1, 1000):
+        loop.tick()
+        loop.clock.wait()
+        if condition():
+            return tick
+    raise AssertionError("waited in vain")
