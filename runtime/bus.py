@@ -272,6 +272,7 @@ class Pair:
         self._curve = curve
         self._strangers = Strangers(endpoint) if bind and curve else None
         self._bind = bind
+        self._doubt = "; does it allow this side's key?" if curve and not bind else ""
         self._claim = Claim(endpoint) if bind else None
         self._open()
 
@@ -305,7 +306,9 @@ class Pair:
             except zmq.Again:
                 self.check_peer()
             if monotonic_ns() >= deadline_ns:
-                raise LinkError(f"{self.endpoint}: nobody took a message within {timeout_s:g} s")
+                raise LinkError(
+                    f"{self.endpoint}: nobody took a message within {timeout_s:g} s{self._doubt}"
+                )
 
     def receive(self, timeout_s: float = 0.0) -> Batch | Control | None:
         """The next message, or None when none came in time; malformed ones are counted.
@@ -409,6 +412,7 @@ class Pair:
                 check()
         raise LinkError(
             f"{self.endpoint}: nobody answered within {timeout_s:g} s; is it running, and free?"
+            f"{self._doubt}"
         )
 
     def close(self) -> None:

@@ -41,7 +41,6 @@ from reflexarc.runtime.record import plastic_weights
 from reflexarc.runtime.scenario import Scenario
 from reflexarc.runtime.vigil import Vigil, Watch
 from reflexarc.runtime.world import Plant
-from reflexarc.sensors.attached import AttachedSensor
 
 #: How often the companion is told how the loop is, and looked after.
 FACTS_NS, CARE_NS = 200_000_000, 500_000_000
@@ -289,16 +288,7 @@ class Daemon:
         plant = self._make_plant()
         stack.callback(plant.close)
         self._attached = {
-            a.stream: stack.enter_context(
-                AttachedSensor(
-                    spec.name,
-                    stream=a.stream,
-                    width=a.width,
-                    height=a.height,
-                    capacity=a.buffer_events,
-                )
-            )
-            for a in spec.attach
+            sensor.stream: stack.enter_context(sensor) for sensor in plan.scenario.make_attached()
         }
         limit = TickLimit(plan.spec.tick_limit_ns(spec.period_ns))
         stack.callback(limit.close)

@@ -18,6 +18,7 @@ from reflexarc.runtime.batch import Array, Batch, Schema
 from reflexarc.runtime.bus import SLICE_S, Continuity, Control, Pair, attach_endpoint
 from reflexarc.runtime.clock import monotonic_ns
 from reflexarc.runtime.errors import LinkError
+from reflexarc.runtime.keys import Curve
 from reflexarc.sensors.base import Sensor
 
 #: How often the receiving thread looks for room to give credit for.
@@ -50,9 +51,13 @@ class AttachedSensor(Sensor):
         wait: bool = False,
         capacity: int = 1 << 20,
         timeout_s: float = 30.0,
+        endpoint: str | None = None,
+        curve: Curve | None = None,
     ) -> None:
         """Wait for a feeder of `stream` for the loop named `loop`.
 
+        It comes from this machine, unless `endpoint` says where else it may come from, with `curve`
+        for whom.
         At most `capacity` events wait in the ring. `timeout_s` limits how long a `read` that waits
         may take. Raises ConfigError: a wrong name, or another loop of that name runs.
         """
@@ -72,7 +77,7 @@ class AttachedSensor(Sensor):
         self._fed_size = width, height
         self._credit = self._lost_at_start = 0
         self._continuity = Continuity()
-        self._pair = Pair(attach_endpoint(loop, stream), bind=True)
+        self._pair = Pair(endpoint or attach_endpoint(loop, stream), bind=True, curve=curve)
         self.endpoint = self._pair.endpoint
         self._thread = Thread(target=self._serve, name=f"attach-{stream}", daemon=True)
         self._thread.start()
