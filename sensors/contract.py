@@ -115,7 +115,7 @@ class EncoderContract(ABC):
 
     def test_going_on_from_its_state_equals_never_having_stopped(self) -> None:
         """At another time of the loop, after the state went through a checkpoint."""
-        one, other, later_ns = self.make_encoder(), self.make_encoder(), 60 * self.period_ns
+        one, other, later_ns = self.make_encoder(), self.make_encoder(), -40 * self.period_ns
         for tick in range(50):
             self._encode(one, tick * self.period_ns)
         other.restore(reread(one.state()), later_ns)
@@ -150,7 +150,7 @@ def later(batch: Batch, by_ns: int) -> Batch:
     """`batch`, had it happened `by_ns` (whole microseconds) later."""
     values = batch.values.copy()
     if batch.schema is Schema.EVENTS:
-        values["t"] += by_ns // 1000
+        values["t"] += np.int64(by_ns // 1000).astype(np.uint64)
     elif batch.schema is Schema.SPIKES:
         values["t_ns"] += by_ns
     return replace(
