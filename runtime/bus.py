@@ -298,13 +298,15 @@ class Pair:
         """Send one message. Raises LinkError: the peer is gone or does not take it in time."""
         frame = encode(message if isinstance(message, Batch) else message.batch())
         deadline_ns = monotonic_ns() + round(timeout_s * 1e9)
+        flags = int(zmq.NOBLOCK)  # there is room, nearly always
         while True:
-            self._limit(zmq.SNDTIMEO, deadline_ns)
             try:
-                self._socket.send(frame)
+                self._socket.send(frame, flags)
                 return
             except zmq.Again:
                 self.check_peer()
+            flags = 0
+            self._limit(zmq.SNDTIMEO, deadline_ns)
             if monotonic_ns() >= deadline_ns:
                 raise LinkError(
                     f"{self.endpoint}: nobody took a message within {timeout_s:g} s{self._doubt}"
