@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from reflexarc.actuators.decoder import Decoder
 from reflexarc.runtime.batch import SPIKE
+from reflexarc.runtime.checkpoint import reread
 
 
 class DecoderContract(ABC):
@@ -60,6 +61,35 @@ class DecoderContract(ABC):
     def test_the_same_spikes_give_the_same_bytes(self) -> None:
         """Two decoders of the same making agree."""
         assert self.commands().tobytes() == self.commands().tobytes()
+
+    def test_going_on_from_its_state_equals_never_having_stopped(self) -> None:
+        """At another time of the loop, after the state went through a checkpoint."""
+        one, other, later_ns = self.make_decoder(), self.make_decoder(), -40 * self.period_ns
+        for tick in range(50):
+            one.decode(self.make_values(tick), tick * self.period_ns, (tick + 1) * self.period_ns)
+        other.restore(reread(one.state()), later_ns)
+        for tick in range(50, 100):
+            values, now_ns = self.make_values(tick), tick * self.period_ns
+            moved = values.copy()
+            if moved.dtype == SPIKE:
+                moved["t_ns"] += later_ns
+            wanted = one.decode(values, now_ns, now_ns + self.period_ns)
+            now_ns += later_ns
+            found = other.decode(moved, now_ns, now_ns + self.period_ns)
+            assert found.tobytes() == wanted.tobytes()
+
+    def test_the_state_of_another_is_refused(self) -> None:
+        """With ValueError, and it goes on as before."""
+        decoder = self.make_decoder()
+        now_ns = self.period_ns
+        decoder.decode(self.make_values(1), 0, now_ns)
+        before = {name: part.tobytes() for name, part in decoder.state().items()}
+        try:
+            decoder.restore({"a part of no decoder": np.zeros(3)})
+        except ValueError:
+            assert before == {name: part.tobytes() for name, part in decoder.state().items()}
+        else:
+            raise AssertionError("the state of another was not refused")
 
     def test_it_answers(self) -> None:
         """The command follows what leaves the port."""

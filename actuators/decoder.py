@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -28,3 +29,19 @@ class Decoder(ABC):
 
         `values` are SPIKE records or a float64 vector, as the port gives them.
         """
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """A copy of everything that decides the future; nothing for one that remembers nothing.
+
+        Numbers, booleans or records of them: it goes into checkpoints.
+        """
+        return {}
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]], later_ns: int = 0) -> None:
+        """Go back to `state`; going on equals never having stopped, bit for bit.
+
+        The loop's time is later by `later_ns` than it was then. Raises ValueError for the state of
+        another; nothing has changed then.
+        """
+        if state:
+            raise ValueError(f"a state of {', '.join(state)}: it is another's")

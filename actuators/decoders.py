@@ -8,6 +8,7 @@ population vector.)
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -32,6 +33,27 @@ class RateFilter:
         keep = math.exp(-duration_s / self._tau_s)
         filter_rates(self.rate_hz, self._counts, spikes, keep, (1.0 - keep) / duration_s)
         return self.rate_hz
+
+
+class _RateDecoder(Decoder):
+    """A decoder of filtered rates: these are all that it remembers."""
+
+    _filter: RateFilter
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """The filtered rates."""
+        return {"rate_hz": self._filter.rate_hz.copy()}
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]], later_ns: int = 0) -> None:
+        """See `Decoder`."""
+        mine, rate_hz = self._filter.rate_hz, state.get("rate_hz")
+        if rate_hz is None or len(state) != 1:
+            raise ValueError(f"a state of {', '.join(state) or 'nothing'}: it is another's")
+        if (rate_hz.shape, rate_hz.dtype) != (mine.shape, mine.dtype):
+            raise ValueError(f"'rate_hz' of the state has shape {rate_hz.shape}: another's")
+        if not np.isfinite(rate_hz).all():
+            raise ValueError("the state is damaged: a rate is not finite")
+        mine[:] = rate_hz
 
 
 class FilteredRateSpec(Strict):
@@ -96,7 +118,7 @@ class CentreOfMassSpec(Strict):
 DecoderSpec: TypeAlias = FilteredRateSpec | PopulationVectorSpec | CentreOfMassSpec | GradedSpec
 
 
-class FilteredRate(Decoder):
+class FilteredRate(_RateDecoder):
     """Decodes each line of a spiking port on its own; see `FilteredRateSpec`."""
 
     def __init__(self, spec: FilteredRateSpec, port_size: int) -> None:
@@ -112,7 +134,7 @@ class FilteredRate(Decoder):
         return self._spec.offset + self._spec.scale * rates
 
 
-class PopulationVector(Decoder):
+class PopulationVector(_RateDecoder):
     """Decodes one number from a spiking population; see `PopulationVectorSpec`.
 
     Raises:
@@ -139,10 +161,10 @@ class PopulationVector(Decoder):
     ) -> npt.NDArray[np.float64]:
         """The wanted command, shape (1,)."""
         rates = self._filter.update(values, (until_ns - now_ns) * 1e-9)
-        return np.array([self._readout @ rates])
+        return np.array([self._readout.dot(rates)])
 
 
-class CentreOfMass(Decoder):
+class CentreOfMass(_RateDecoder):
     """Decodes where in a row of lines the activity is; see `CentreOfMassSpec`."""
 
     size = 1

@@ -98,11 +98,19 @@ class Gate:
         self.last = safe
         return safe
 
-    def allows(self, command: npt.NDArray[Any]) -> bool:
-        """Whether `command` may leave: of the right shape, finite and in range."""
-        return command.shape == self._rest.shape and bool(
-            (self._low <= command).all() and (command <= self._high).all()
-        )
+    def allows(
+        self, command: npt.NDArray[Any], before: FloatArray | None = None, duration_s: float = 0.0
+    ) -> bool:
+        """Whether `command` may leave: of the right shape, finite, in range, and no further from
+        `before`, that of the step before, than the slew limit lets it in `duration_s`.
+        """
+        if command.shape != self._rest.shape:
+            return False
+        low, high = self._low, self._high
+        if before is not None and self._slew_per_s is not None:
+            reach = self._slew_per_s * duration_s
+            low, high = np.maximum(low, before - reach), np.minimum(high, before + reach)
+        return bool((low <= command).all() and (command <= high).all())
 
     def stop(self, reason: str) -> None:
         """From now on let only the safe command out. The first reason is kept."""

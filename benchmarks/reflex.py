@@ -4,7 +4,8 @@
 
 One JSON object, times in microseconds. The far end is another process in each case. In turn: a
 bare pyzmq echo of 64 or 4096 bytes, and the same socket type with a frame of spikes of that payload
-in and a command out through `Pair`, the network, a decoder and the gate. `loop_500_hz` is the CPU
+in and a command out through `Pair`, the network, a decoder and the gate. Neither collects garbage,
+as the daemon does not. `loop_500_hz` is the CPU
 time of `Loop` in real time with that network, as a share of one core; `alone` is the same loop
 with the network left out.
 """
@@ -18,6 +19,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+from functools import partial
 
 import networks
 import numpy as np
@@ -32,11 +34,13 @@ from reflexarc.runtime.bus import Pair, runtime_dir
 from reflexarc.runtime.clock import WallClock, perf_ns
 from reflexarc.runtime.loop import Loop
 from reflexarc.runtime.policy import ConventionalPolicy, Policy
+from reflexarc.runtime.realtime import no_collector
 from reflexarc.runtime.wire import encode
 from reflexarc.runtime.world import Controller, NoPlant
 
 Row = dict[str, float]
 PAYLOADS = (64, 4096)
+WARM_UP = 200
 NEURONS, LINES, STEP_NS = 1000, 1000, 1_000_000
 LOOP_PERIOD_NS, LOOP_SECONDS = 2_000_000, 4
 
@@ -50,22 +54,21 @@ class Reflex:
         decoder = PopulationVectorSpec(kind="population_vector", port="out", tau_s=0.02, scale=0.1)
         self.decoder = make_decoder(decoder, NEURONS, True)
         self.gate = Gate(GateSpec(low=[-1.0], high=[1.0], rest=[0.0]))
-        self.now_ns = 0
 
-    def step(self, spikes: npt.NDArray[np.void], duration_ns: int) -> npt.NDArray[np.float64]:
-        """The command after `duration_ns` with `spikes` at its beginning."""
-        begin_ns, self.now_ns = self.now_ns, self.now_ns + duration_ns
-        arriving = spikes.copy()
-        arriving["t_ns"] = begin_ns
-        out = self.program.step(self.now_ns, {"lines": arriving})["out"]
-        wanted = self.decoder.decode(out, begin_ns, self.now_ns)
-        return self.gate.guard(wanted, duration_ns * 1e-9)
+    def step(
+        self, spikes: npt.NDArray[np.void], now_ns: int, until_ns: int
+    ) -> npt.NDArray[np.float64]:
+        """The command of the step [now_ns, until_ns), in which `spikes` arrive."""
+        out = self.program.step(until_ns, {"lines": spikes})["out"]
+        wanted = self.decoder.decode(out, now_ns, until_ns)
+        return self.gate.guard(wanted, (until_ns - now_ns) * 1e-9)
 
 
-def spikes_of(count: int) -> npt.NDArray[np.void]:
-    """`count` spikes on lines drawn once."""
+def spikes_of(count: int, now_ns: int = 0) -> npt.NDArray[np.void]:
+    """`count` spikes at `now_ns`, always on the same lines."""
     spikes = np.zeros(count, SPIKE)
     spikes["i"] = np.sort(np.random.default_rng(7).choice(LINES, count, replace=False))
+    spikes["t_ns"] = now_ns
     return spikes
 
 
@@ -82,8 +85,8 @@ def be_reflex(endpoint: str) -> None:
     reflex = Reflex()
     with Pair(endpoint, bind=False) as pair:
         while isinstance(batch := pair.receive(10), Batch):
-            command = reflex.step(batch.values, STEP_NS)
-            pair.send(Batch("command", Schema.COMMAND, command, t_last_ns=reflex.now_ns))
+            command = reflex.step(batch.values, batch.t_first_ns, batch.t_last_ns)
+            pair.send(Batch("command", Schema.COMMAND, command, t_last_ns=batch.t_last_ns))
 
 
 class Far:
@@ -114,14 +117,13 @@ def round_trips(endpoint: str, payload: int, rounds: int) -> Row:
     """Both in turn, so that what disturbs one disturbs the other."""
     echo, reflex = Far("echo", endpoint, b""), Far("reflex", second(endpoint), b"bye")
     bare = bytes(payload)
-    frame = encode(Batch("lines", Schema.SPIKES, spikes_of(payload // SPIKE.itemsize)))
-    for _ in range(200):
-        echo.round_trip_us(bare)
-        reflex.round_trip_us(frame)
-    took = [(echo.round_trip_us(bare), reflex.round_trip_us(frame)) for _ in range(rounds)]
+    took = [
+        (echo.round_trip_us(bare), reflex.round_trip_us(frame))
+        for frame in map(partial(frame_of, payload // SPIKE.itemsize), range(WARM_UP + rounds))
+    ]
     echo.close()
     reflex.close()
-    rows = dict(zip(("echo", "reflex"), np.array(took).T, strict=True))
+    rows = dict(zip(("echo", "reflex"), np.array(took)[WARM_UP:].T, strict=True))
     found = {
         f"{name}_p{q}": float(np.percentile(us, q)) for name, us in rows.items() for q in (50, 99)
     }
@@ -129,6 +131,13 @@ def round_trips(endpoint: str, payload: int, rounds: int) -> Row:
         **found,
         **{f"ratio_p{q}": found[f"reflex_p{q}"] / found[f"echo_p{q}"] for q in (50, 99)},
     }
+
+
+def frame_of(count: int, step: int) -> bytes:
+    """The frame of `count` spikes that arrive at the begin of a step."""
+    now_ns = step * STEP_NS
+    spikes = spikes_of(count, now_ns)
+    return encode(Batch("lines", Schema.SPIKES, spikes, now_ns, now_ns + STEP_NS))
 
 
 def second(endpoint: str) -> str:
@@ -140,16 +149,18 @@ class ReflexPolicy(Policy):
     """The network in the loop, fed with 100 spikes a tick."""
 
     def __init__(self) -> None:
-        self.reflex, self.spikes = Reflex(), spikes_of(100)
+        self.reflex, self.spikes, self.now_ns = Reflex(), spikes_of(100), 0
 
     def encode(self, batches: object, now_ns: int, until_ns: int) -> npt.NDArray[np.void]:
         """The same spikes, at the begin of the tick."""
-        self.reflex.now_ns = now_ns
-        return self.spikes
+        self.now_ns = now_ns
+        arriving = self.spikes.copy()
+        arriving["t_ns"] = now_ns
+        return arriving
 
     def think(self, inputs: npt.NDArray[np.void], until_ns: int) -> npt.NDArray[np.float64]:
         """Advance."""
-        return self.reflex.step(inputs, until_ns - self.reflex.now_ns)
+        return self.reflex.step(inputs, self.now_ns, until_ns)
 
     def decode(
         self, outputs: npt.NDArray[np.float64], now_ns: int, until_ns: int
@@ -204,7 +215,8 @@ def main() -> None:
     parser.add_argument("--at", default="")
     options = parser.parse_args()
     if options.role:
-        {"echo": be_echo, "reflex": be_reflex}[options.role](options.at)
+        with no_collector():
+            {"echo": be_echo, "reflex": be_reflex}[options.role](options.at)
     else:
         print(json.dumps(measure(options.rounds), indent=1))
 

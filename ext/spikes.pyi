@@ -3,6 +3,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+def log_gaussians(
+    centres: npt.NDArray[np.float64], value: float, sigma: float
+) -> npt.NDArray[np.float64]: ...
+def quanta(
+    reference: npt.NDArray[np.float64],
+    now: npt.NDArray[np.float64],
+    quantum: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]: ...
 def fire(
     phase: npt.NDArray[np.float64],
     expected: npt.NDArray[np.float64],

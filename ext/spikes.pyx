@@ -1,8 +1,8 @@
-"""Spikes: from the rates of lines to records, and from records to filtered rates."""
+"""Spikes: from readings to the rates of lines, to records, and from records to filtered rates."""
 
 import numpy as np
 
-from libc.math cimport floor
+from libc.math cimport floor, trunc
 from libc.stdint cimport int64_t
 from libc.stdlib cimport qsort
 
@@ -71,6 +71,63 @@ cdef void relax(
         rate[line] = keep * rate[line] + gain * counts[line]
 
 
+cdef void log_tuning(
+    Py_ssize_t n, double *out, const double *centre, double value, double sigma
+) noexcept nogil:
+    """out = -(value - centre)^2 / (2 sigma^2)."""
+    cdef Py_ssize_t line
+    cdef double away
+    for line in range(n):
+        away = (value - centre[line]) / sigma
+        out[line] = -0.5 * (away * away)
+
+
+cdef void step_on(
+    Py_ssize_t n, double *steps, double *reference, const double *now, const double *quantum
+) noexcept nogil:
+    """steps = whole quanta from the reference to now, from 0; the reference follows them all."""
+    cdef Py_ssize_t line
+    cdef double passed
+    for line in range(n):
+        passed = trunc((now[line] - reference[line]) / quantum[line])
+        reference[line] += passed * quantum[line]
+        steps[line] = 0.0 if passed < 0.0 else passed  # NaN stays, and is refused where it fires
+
+
+def log_gaussians(const double[::1] centres, double value, double sigma):
+    """The logarithm of Gaussian tuning curves at `value`, float64 of shape (n,).
+
+    Args:
+        centres: where the curves have their maximum, 0, shape (n,).
+        sigma: their width, above 0.
+    """
+    cdef Py_ssize_t n = centres.shape[0]
+    made = np.empty(n)
+    cdef double[::1] out = made
+    log_tuning(n, &out[0], &centres[0], value, sigma)
+    return made
+
+
+def quanta(double[::1] reference, const double[::1] now, const double[::1] quantum):
+    """How many whole quanta each line has risen since its reference, which follows; shape (n,).
+
+    Args:
+        reference: changed in place, upwards and downwards.
+        now: where the lines stand.
+        quantum: the step of each line, not 0; a negative one counts falling.
+
+    Raises:
+        ValueError: sizes differ.
+    """
+    cdef Py_ssize_t n = reference.shape[0]
+    if now.shape[0] != n or quantum.shape[0] != n:
+        raise ValueError(f"{n} references, but {now.shape[0]} values, {quantum.shape[0]} quanta")
+    made = np.empty(n)
+    cdef double[::1] steps = made
+    step_on(n, &steps[0], &reference[0], &now[0], &quantum[0])
+    return made
+
+
 def fire(double[::1] phase, const double[::1] expected, spike_dtype, int64_t now_ns,
          int64_t until_ns):
     """The spikes of lines whose phases rise evenly by `expected` in [now, until), by time.
@@ -96,6 +153,9 @@ def fire(double[::1] phase, const double[::1] expected, spike_dtype, int64_t now
         line = -1 - total
         raise ValueError(f"line {line} cannot give {expected[line]:g} spikes in one step")
     spikes = np.empty(total, dtype=spike_dtype)
+    if total == 0:
+        pass_whole_numbers(n, &phase[0], &expected[0], NULL, now_ns, until_ns - now_ns)
+        return spikes
     out = spikes
     with nogil:
         pass_whole_numbers(n, &phase[0], &expected[0], &out[0], now_ns, until_ns - now_ns)

@@ -17,7 +17,9 @@ import numpy as np
 from reflexarc.runtime.batch import EVENT, Array, Batch, Schema
 from reflexarc.runtime.bus import Control, Pair, attach_endpoint, socket_path
 from reflexarc.runtime.clock import WallClock, monotonic_ns, pause
+from reflexarc.runtime.config import read_yaml
 from reflexarc.runtime.errors import ConfigError, LinkError
+from reflexarc.runtime.keys import Curve, LinkSpec
 from reflexarc.runtime.recordedevents import RecordedEvents
 from reflexarc.runtime.wire import max_count
 from reflexarc.sensors.formats import DEFAULT_SIZE
@@ -31,6 +33,8 @@ HEAR_EVERY_NS = 10_000_000
 MOST_EVENTS = max_count(Schema.EVENTS)
 #: A paced recording is sent in steps of this length.
 STEP_NS = 1_000_000
+#: What tells the file of a link from the name of a loop.
+LINK_FILE = ".yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +76,24 @@ class Feeder:
     ) -> None:
         """Attach to the loop named `loop`; `size` is (width, height) of the sensor.
 
+        A name that ends with `.yaml` is a file that says where a loop on another machine waits for
+        the stream, and the keys (`LinkSpec`).
         `timeout_s` limits each wait, `patience_s` that for the loop to start. Raises LinkError (no
         such loop, or it does not answer) and ConfigError (the loop refuses).
         """
         self.events = 0
         self._stream, self._timeout_s = stream, timeout_s
         self._epoch, self._seq, self._hear_ns = monotonic_ns(), 0, 0
-        self._pair = Pair(await_loop(loop, stream, patience_s), bind=False)
+        endpoint, curve = await_loop(loop, stream, patience_s)
+        self._pair = Pair(endpoint, bind=False, curve=curve)
         hello = Control(
             op="hello",
             streams={stream: Schema.EVENTS.name},
             details={"width": size[0], "height": size[1], "paced": int(paced)},
         )
         try:
-            self._credit = self._pair.greet(hello, timeout_s).count
+            far = socket_path(endpoint) is None  # nobody knows of it yet
+            self._credit = self._pair.greet(hello, timeout_s + patience_s * far).count
         except BaseException:
             self._pair.close()
             raise
@@ -174,8 +182,14 @@ class Feeder:
         self.close()
 
 
-def await_loop(loop: str, stream: str, patience_s: float) -> str:
-    """The endpoint of `loop` for `stream`, once it is there. Raises LinkError, ConfigError."""
+def await_loop(loop: str, stream: str, patience_s: float) -> tuple[str, Curve | None]:
+    """Where `loop` waits for `stream`, once it is there (on another machine: at once), and the
+    keys. Raises LinkError, ConfigError.
+    """
+    if loop.endswith(LINK_FILE):
+        document = read_yaml(Path(loop))
+        link = document.validate(LinkSpec)
+        return link.endpoint, link.curve(document, ())
     endpoint = attach_endpoint(loop, stream)
     socket = socket_path(endpoint)
     deadline_ns = monotonic_ns() + round(patience_s * 1e9)
@@ -183,7 +197,7 @@ def await_loop(loop: str, stream: str, patience_s: float) -> str:
         if monotonic_ns() >= deadline_ns:
             raise _no_loop(loop, socket)
         pause(LOOK_EVERY_S)
-    return endpoint
+    return endpoint, None
 
 
 def _no_loop(loop: str, socket: Path) -> LinkError:

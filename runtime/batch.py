@@ -80,7 +80,7 @@ class Batch:
                 f"stream '{self.stream}': {self.schema.name} values must be a 1-d array of "
                 f"{self.schema.dtype}, not {self.values.ndim}-d {self.values.dtype}"
             )
-        self.values.flags.writeable = False
+        self.values.setflags(write=False)
 
     @property
     def newest_ns(self) -> int:

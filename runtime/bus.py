@@ -272,13 +272,14 @@ class Pair:
         self._curve = curve
         self._strangers = Strangers(endpoint) if bind and curve else None
         self._bind = bind
+        self._doubt = "; does it allow this side's key?" if curve and not bind else ""
         self._claim = Claim(endpoint) if bind else None
         self._open()
 
     def _open(self) -> None:
         self._peers: list[int] = []  # descriptors of who connected, in order; the first is heard
         self._peer_gone = False
-        self._limits: dict[int, int] = {}
+        self._limits_ms: dict[int, int] = {}
         self._socket = _socket(zmq.PAIR, LINGER_MS, self._curve, bind=self._bind)
         self._monitor = self._socket.get_monitor_socket(
             EVENTS | zmq.EVENT_CONNECTED | zmq.EVENT_CLOSED
@@ -297,15 +298,19 @@ class Pair:
         """Send one message. Raises LinkError: the peer is gone or does not take it in time."""
         frame = encode(message if isinstance(message, Batch) else message.batch())
         deadline_ns = monotonic_ns() + round(timeout_s * 1e9)
+        flags = int(zmq.NOBLOCK)  # there is room, nearly always
         while True:
-            self._limit(zmq.SNDTIMEO, _slice_ms(deadline_ns))
             try:
-                self._socket.send(frame)
+                self._socket.send(frame, flags)
                 return
             except zmq.Again:
                 self.check_peer()
+            flags = 0
+            self._limit(zmq.SNDTIMEO, _slice_ms(deadline_ns))
             if monotonic_ns() >= deadline_ns:
-                raise LinkError(f"{self.endpoint}: nobody took a message within {timeout_s:g} s")
+                raise LinkError(
+                    f"{self.endpoint}: nobody took a message within {timeout_s:g} s{self._doubt}"
+                )
 
     def receive(self, timeout_s: float = 0.0) -> Batch | Control | None:
         """The next message, or None when none came in time; malformed ones are counted.
@@ -330,11 +335,13 @@ class Pair:
             if monotonic_ns() >= deadline_ns:
                 return None
 
-    def _limit(self, option: int, slice_ms: int) -> None:
-        """Set one of the socket's time limits, where it differs: a call costs as much as a send."""
-        if self._limits.get(option) != slice_ms:
-            self._socket.setsockopt(option, slice_ms)
-            self._limits[option] = slice_ms
+    def _limit(self, option: int, limit_ms: int) -> None:
+        """Bound how long calls block. Nearly always as before, and telling ZeroMQ costs more than
+        a frame's checksum.
+        """
+        if self._limits_ms.get(option) != limit_ms:
+            self._limits_ms[option] = limit_ms
+            self._socket.setsockopt(option, limit_ms)
 
     def _receive(self) -> bytes:
         """One frame. Who sent the first one is the peer, if keys decide who may come."""
@@ -415,6 +422,7 @@ class Pair:
                 check()
         raise LinkError(
             f"{self.endpoint}: nobody answered within {timeout_s:g} s; is it running, and free?"
+            f"{self._doubt}"
         )
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 A file is a magic word, the length of a JSON header, the header (schema version, digest of the
 network, name, dtype and shape of every array), the arrays' bytes, and the SHA-256 of all of it.
+The arrays are those of `NetworkPolicy.state`; schema 1 had the network's alone, without `network/`.
 Nothing in it is code, and no more is allocated than the file holds. A `Shelf` is the folder where
 the newest few of each network stand.
 """
@@ -18,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -29,7 +31,9 @@ from reflexarc.runtime.files import sync_folder
 
 MAGIC = b"RFXCKPT1"
 #: Version of the header and of what the arrays mean.
-SCHEMA = 1
+SCHEMA = 2
+#: An older one that is read too: its arrays are all of the network.
+NETWORK_ALONE = 1
 #: A longer header is none of ours.
 MAX_HEADER_BYTES = 16 << 20
 _LENGTH = struct.Struct("<Q")
@@ -37,12 +41,48 @@ _DIGEST_BYTES = 32
 _NAME = re.compile(r"([0-9a-f]{12})-(\d{10})\.ckpt")
 
 
+#: A number or a boolean, as NumPy writes it.
+Number = Annotated[str, Field(pattern=r"^[<|][biuf][1248]$")]
+
+
+class FieldSpec(Strict):
+    """One field of a record; fields lie side by side."""
+
+    name: str = Field(min_length=1)
+    dtype: Number | Record
+    title: str | None = None
+
+
+Record = Annotated[list[FieldSpec], Field(min_length=1)]
+
+
 class ArraySpec(Strict):
     """One array of a checkpoint."""
 
     name: str
-    dtype: str = Field(pattern=r"^[<|][biuf][1248]$")
+    dtype: Number | Record
     shape: list[int]
+
+    @property
+    def made(self) -> np.dtype[Any]:
+        """The dtype. Raises ValueError: fields that share a name."""
+        return _dtype_of(self.dtype)
+
+
+def _dtype_of(said: str | list[FieldSpec]) -> np.dtype[Any]:
+    if isinstance(said, str):
+        return np.dtype(said)
+    return np.dtype([((f.title, f.name) if f.title else f.name, _dtype_of(f.dtype)) for f in said])
+
+
+def _said_of(dtype: np.dtype[Any]) -> str | list[FieldSpec]:
+    if dtype.fields is None:
+        return dtype.str
+    return [
+        FieldSpec(name=name, dtype=_said_of(kind), title=title[0] if title else None)
+        for name in dtype.names or ()
+        for kind, _, *title in [dtype.fields[name]]
+    ]
 
 
 class Header(Strict):
@@ -72,11 +112,17 @@ class Checkpoint:
 
 
 def describe(arrays: Mapping[str, Array], network: str, program_ns: int, created: str) -> Header:
-    """The header of a checkpoint of `arrays` (as `Program.state` gives them)."""
+    """The header of a checkpoint of `arrays`.
+
+    Raises ValueError: one is not of numbers, booleans or packed records of them.
+    """
     said = [
-        ArraySpec(name=name, dtype=array.dtype.str, shape=list(array.shape))
+        ArraySpec(name=name, dtype=_said_of(array.dtype), shape=list(array.shape))
         for name, array in arrays.items()
     ]
+    for spec in said:
+        if spec.made != arrays[spec.name].dtype:
+            raise ValueError(f"array '{spec.name}': the fields of its records lie apart")
     return Header(
         version=SCHEMA, network=network, program_ns=program_ns, created=created, arrays=said
     )
@@ -104,15 +150,28 @@ def decode(data: bytes, source: str) -> Checkpoint:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]["msg"]
         raise CheckpointError(f"{source}: not a header: {first}") from None
-    if header.version != SCHEMA:
+    if header.version not in (SCHEMA, NETWORK_ALONE):
         raise CheckpointError(f"{source}: schema {header.version}; this version reads {SCHEMA}")
-    return Checkpoint(header, _arrays(header, body[at + length :], source))
+    arrays = _arrays(header, body[at + length :], source)
+    if header.version == NETWORK_ALONE:
+        arrays = {f"network/{name}": array for name, array in arrays.items()}
+    return Checkpoint(header, arrays)
+
+
+def reread(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """`arrays` as they come back from a checkpoint. Raises ValueError as `describe`."""
+    parts = [beginning(describe(arrays, "", 0, "")), *(part.tobytes() for part in arrays.values())]
+    body = b"".join(parts)
+    return dict(decode(body + hashlib.sha256(body).digest(), "").arrays)
 
 
 def _arrays(header: Header, content: memoryview, source: str) -> dict[str, Array]:
     arrays: dict[str, Array] = {}
     for spec in header.arrays:
-        dtype = np.dtype(spec.dtype)
+        try:
+            dtype = spec.made
+        except ValueError as error:
+            raise CheckpointError(f"{source}: array '{spec.name}': {error}") from None
         if any(n < 0 for n in spec.shape) or spec.name in arrays:
             raise CheckpointError(f"{source}: array '{spec.name}': twice, or an impossible shape")
         size = math.prod(spec.shape) * dtype.itemsize

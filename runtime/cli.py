@@ -39,6 +39,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+To = Annotated[
+    str, typer.Option(help="the running scenario, or a .yaml that says where it is and its keys")
+]
 attach_app = typer.Typer(
     help="Feed a live stream into a running loop.", invoke_without_command=True
 )
@@ -299,7 +302,7 @@ def world(
 @attach_app.command("recording")
 def attach_recording(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="events of a camera, or a run.mcap")],
-    to: Annotated[str, typer.Option(help="the running scenario")] = "gaze",
+    to: To = "gaze",
     stream: Annotated[str, typer.Option(help="the stream it feeds")] = "camera",
     speed: Annotated[str, typer.Option(help="times real time, or max")] = "1",
     loop: Annotated[bool, typer.Option("--loop", help="begin again at the end")] = False,
@@ -337,7 +340,7 @@ def attach_udp(
     address: Annotated[str, typer.Argument(metavar="HOST:PORT", help="where it listens")],
     size: Annotated[str, typer.Option(metavar="WxH", help="pixels of the sensor")],
     encoding: Annotated[str, typer.Option(help="t64, t32 (faery's) or spif")] = "t64",
-    to: Annotated[str, typer.Option(help="the running scenario")] = "gaze",
+    to: To = "gaze",
     stream: Annotated[str, typer.Option(help="the stream it feeds")] = "camera",
     seconds: Annotated[float | None, typer.Option(help="end after so long")] = None,
     wait: Annotated[float, typer.Option(help="seconds to wait for the loop to start")] = 0.0,
@@ -383,7 +386,7 @@ def attach_camera(
         ),
     ] = None,
     listing: Annotated[bool, typer.Option("--list", help="say which cameras are there")] = False,
-    to: Annotated[str, typer.Option(help="the running scenario")] = "gaze",
+    to: To = "gaze",
     stream: Annotated[str, typer.Option(help="the stream it feeds")] = "camera",
     seconds: Annotated[float | None, typer.Option(help="end after so long")] = None,
     wait: Annotated[float, typer.Option(help="seconds to wait for the loop to start")] = 0.0,
@@ -410,7 +413,7 @@ def attach_camera(
 @attach_app.command("dv")
 def attach_dv(
     address: Annotated[str, typer.Argument(metavar="HOST:PORT", help="of the DV server")],
-    to: Annotated[str, typer.Option(help="the running scenario")] = "gaze",
+    to: To = "gaze",
     stream: Annotated[str, typer.Option(help="the stream it feeds")] = "camera",
     seconds: Annotated[float | None, typer.Option(help="end after so long")] = None,
     wait: Annotated[float, typer.Option(help="seconds to wait for the loop to start")] = 0.0,

@@ -41,7 +41,6 @@ from reflexarc.runtime.record import plastic_weights
 from reflexarc.runtime.scenario import Scenario
 from reflexarc.runtime.vigil import Vigil, Watch
 from reflexarc.runtime.world import Plant
-from reflexarc.sensors.attached import AttachedSensor
 
 #: How often the companion is told how the loop is, and looked after.
 FACTS_NS, CARE_NS = 200_000_000, 500_000_000
@@ -106,6 +105,15 @@ class Plan:
         """The first key that may not differ from `running`, but does."""
         mine, theirs = self.scenario.resolved(), running.scenario.resolved()
         return next((k for k in mine if k not in CHANGEABLE and mine[k] != theirs[k]), None)
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a network had learnt when a reload put another in its place."""
+
+    network: str
+    state: ProgramState
+    reached_ns: int
 
 
 def _watch(stream: str, daemon: DaemonSpec, period_ns: int, fed: bool) -> Watch:
@@ -263,6 +271,8 @@ class Daemon:
         self._rt = RealTime()
         self._number = 0  # of the loop's own checkpoints, counted downwards
         self._kept: set[int] = set()
+        #: What was left for another network and is not known to be on the disk, by its number.
+        self._left: dict[int, Left] = {}
         self._code: int | None = None
 
     def open(self) -> None:
@@ -278,16 +288,7 @@ class Daemon:
         plant = self._make_plant()
         stack.callback(plant.close)
         self._attached = {
-            a.stream: stack.enter_context(
-                AttachedSensor(
-                    spec.name,
-                    stream=a.stream,
-                    width=a.width,
-                    height=a.height,
-                    capacity=a.buffer_events,
-                )
-            )
-            for a in spec.attach
+            sensor.stream: stack.enter_context(sensor) for sensor in plan.scenario.make_attached()
         }
         limit = TickLimit(plan.spec.tick_limit_ns(spec.period_ns))
         stack.callback(limit.close)
@@ -410,6 +411,8 @@ class Daemon:
             self._begin_reload(number)
         elif verb == "kept":
             self._kept.add(number)
+            if "error" not in request:
+                self._left.pop(number, None)
         elif verb == "detach":
             self._answer(number, self._detach(str(request.get("stream"))))
         else:
@@ -456,7 +459,7 @@ class Daemon:
         if purpose == "weights":
             arrays = plastic_weights(plan.scenario.network, plan.policy)
         else:
-            arrays = plan.policy.program.state()
+            arrays = plan.policy.state()
         header = describe(arrays, plan.network, plan.policy.reached_ns, date_utc())
         self._companion.hatch.tell(
             snapshot=purpose,
@@ -465,6 +468,16 @@ class Daemon:
             bytes=sum(array.nbytes for array in arrays.values()),
         )
         self._companion.hatch.hand(arrays.values())
+
+    def _leave(self, plan: Plan) -> None:
+        """Keep what the plan's network has learnt; in memory too, until it is on the disk."""
+        self._number -= 1
+        left = Left(plan.network, plan.policy.state(), plan.policy.reached_ns)
+        older = [n for n, other in self._left.items() if other.network == plan.network]
+        for number in older:
+            del self._left[number]
+        self._left[self._number] = left
+        self._hand_snapshot("checkpoint", self._number)
 
     def _last_checkpoint(self) -> None:
         """Hand over what was learnt and wait until it is kept, not for ever."""
@@ -494,6 +507,7 @@ class Daemon:
             self._plan,
             self._companion.shelf,
             self._rt,
+            list(self._left.values()),
         )
 
     def _end_reload(self, loading: Future[tuple[Plan, list[tuple[str, str]]]]) -> None:
@@ -514,11 +528,12 @@ class Daemon:
 
     def _take_over(self, plan: Plan) -> None:
         old, now_ns = self._plan, self._clock.now_ns
-        if plan.network == old.network:
-            plan.policy.restore(old.policy.program.state(), old.policy.reached_ns, now_ns)
-        else:
-            self._hand_snapshot("checkpoint", 0)
-            plan.policy.rejoin(now_ns)
+        goes_on = old.policy if plan.network == old.network else plan.policy
+        if goes_on is plan.policy:
+            self._leave(old)
+        anew = plan.policy.restore(goes_on.state(), goes_on.reached_ns, now_ns)
+        if anew:
+            self.say("anew", f"reloaded{_beginning(anew)}")
         self.loop.swap(plan.policy, plan.scenario.spec.gate, plan.spec, plan.vigil())
         if plan.scenario.spec.learning != old.scenario.spec.learning:
             self.loop.learning = plan.scenario.spec.learning
@@ -572,11 +587,16 @@ class Daemon:
         }
 
 
-def resume(plan: Plan, shelf: Shelf) -> list[tuple[str, str]]:
-    """Put the plan's network where its newest checkpoint left it, if there is one.
+def resume(plan: Plan, shelf: Shelf, left: Sequence[Left] = ()) -> list[tuple[str, str]]:
+    """Put the plan's network where it was `left`, or where its newest checkpoint left it.
 
     Returns what there is to say of it: cause and line.
     """
+    for each in left:
+        if each.network == plan.network:
+            anew = plan.policy.restore(each.state, each.reached_ns, 0)
+            line = f"goes on from where it was left{_beginning(anew)}"
+            return [(f"resumes {plan.network}", line)]
     found, notes = shelf.newest(plan.network)
     said = [(f"checkpoint {note}", f"passed over: {note}") for note in notes]
     if found is None:
@@ -584,15 +604,25 @@ def resume(plan: Plan, shelf: Shelf) -> list[tuple[str, str]]:
         return [*said, (f"begins {plan.network}", begun)]
     when = found.header.created
     try:
-        plan.policy.restore(dict(found.arrays), found.header.program_ns, 0)
+        anew = plan.policy.restore(dict(found.arrays), found.header.program_ns, 0)
     except ValueError as error:
         misfit = f"the checkpoint of {when} does not fit: {error}"
         return [*said, (f"misfit {plan.network}", misfit)]
-    return [*said, (f"resumes {plan.network}", f"goes on from the checkpoint of {when}")]
+    line = f"goes on from the checkpoint of {when}{_beginning(anew)}"
+    return [*said, (f"resumes {plan.network}", line)]
+
+
+def _beginning(anew: Sequence[str]) -> str:
+    return f"; nothing fits these, which begin anew: {', '.join(anew)}" if anew else ""
 
 
 def load_beside(
-    name: str, settings: Sequence[str], running: Plan, shelf: Shelf, real_time: RealTime
+    name: str,
+    settings: Sequence[str],
+    running: Plan,
+    shelf: Shelf,
+    real_time: RealTime,
+    left: Sequence[Left] = (),
 ) -> tuple[Plan, list[tuple[str, str]]]:
     """Read and compile a configuration in a thread beside the running loop.
 
@@ -606,4 +636,4 @@ def load_beside(
     if different is not None:
         where = plan.scenario.document.where((different,))
         raise ConfigError(f"{where}: cannot change while the daemon runs; start it again")
-    return plan, resume(plan, shelf) if plan.network != running.network else []
+    return plan, resume(plan, shelf, left) if plan.network != running.network else []

@@ -68,7 +68,7 @@ class Hatch:
         """Hand over the bytes of `arrays`, which must not change any more."""
         for array in arrays:
             if array.size:
-                data = np.ascontiguousarray(array).data.cast("B")
+                data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
                 for begin in range(0, len(data), PIECE_BYTES):
                     self._waiting.append(data[begin : begin + PIECE_BYTES])
 

@@ -185,10 +185,19 @@ class HeldLoop(Loop):
 
     def guard(self, wanted: FloatArray) -> FloatArray:
         """As `Loop.guard`. Raises GateError: the gate itself has failed."""
+        before = self.gate.last
         command = super().guard(wanted)
-        if not self.gate.allows(command):
+        if not self.gate.allows(command, before, self.clock.period_ns * 1e-9):
             raise GateError("the gate let out a command that it forbids")
         return command
+
+    def ungated(self) -> FloatArray:
+        """The next command on the way to safe from the last one that went out, by a fresh gate."""
+        gate = Gate(self._gate_spec, self._sent)
+        gate.hold = self.gate.hold
+        # Should the broken one work again, it goes on from there.
+        self.gate.last = gate.guard(gate.safe, self.clock.period_ns * 1e-9)
+        return self.gate.last
 
     def act(self, command: FloatArray) -> None:
         """As `Loop.act`; nothing before the pose has been measured: rest may be far from it."""

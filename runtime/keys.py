@@ -65,7 +65,7 @@ class LinkSpec(Strict):
             )
         return self
 
-    def curve(self, document: Document, at: tuple[str, ...]) -> Curve | None:
+    def curve(self, document: Document, at: tuple[str | int, ...]) -> Curve | None:
         """The keys, read; names are relative to the document's file. Raises ConfigError."""
         if self.secret is None:
             return None

@@ -36,7 +36,6 @@ from reflexarc.runtime.recording import Recording
 from reflexarc.runtime.report import write_report
 from reflexarc.runtime.scenario import Scenario
 from reflexarc.runtime.world import Score
-from reflexarc.sensors.attached import AttachedSensor
 from reflexarc.sensors.base import Sensor
 from reflexarc.sensors.recorded import RecordedSensor
 
@@ -217,7 +216,7 @@ def run_policy(
             log = None if recording is None else log_path(recording)
             plant = FaultyPlant(plant, spec.faults, spec.period_ns, log)
         stack.callback(plant.close)
-        sensors = _attached(scenario) if live else _recorded(scenario, seen)
+        sensors = scenario.make_attached() if live else _recorded(scenario, seen)
         for sensor in sensors:
             stack.enter_context(sensor)
         score = scenario.make_score(spec.seed)
@@ -242,22 +241,6 @@ def run_policy(
     result = _result(name, loop, keeper, ended, recording, lost)
     progress.finish(_ending_text(result, keeper.text()))
     return result
-
-
-def _attached(scenario: Scenario) -> Sequence[Sensor]:
-    """Where other processes may feed streams into the loop."""
-    spec = scenario.spec
-    return [
-        AttachedSensor(
-            spec.name,
-            stream=attach.stream,
-            width=attach.width,
-            height=attach.height,
-            wait=spec.mode == "lockstep",
-            capacity=attach.buffer_events,
-        )
-        for attach in spec.attach
-    ]
 
 
 def _recorded(scenario: Scenario, seen: Path | None) -> Sequence[Sensor]:

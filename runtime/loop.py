@@ -197,8 +197,12 @@ class Loop:
         try:
             command = self.guard(self.gate.safe)
         except Exception:  # it may be the gate that failed
-            command = self.gate.safe
+            command = self.ungated()
         self.act(command)
+
+    def ungated(self) -> FloatArray:
+        """What a stop sends where the gate itself fails."""
+        return self.gate.safe
 
     def run(self, ticks: int, go_on: Callable[[Tick], bool] = lambda _: True) -> None:
         """Tick until `ticks` are done, the gate stopped, or `go_on(tick)` says no.
@@ -217,7 +221,7 @@ class Loop:
 
     def _account(self, marks: list[int], begun_ns: int) -> tuple[int, ...]:
         """Count the tick that began at loop time `begun_ns`; how long each of its calls took."""
-        calls_ns = tuple(end - start for start, end in pairwise(marks))
+        calls_ns = tuple([end - start for start, end in pairwise(marks)])
         self._durations[self.ticks % self.MEMORY] = calls_ns
         self._ages[self.ticks % self.MEMORY] = age_ns(begun_ns, 0, self.cause_ns, calls_ns)
         self.ticks += 1

@@ -7,7 +7,7 @@ so that both run in the same loop, through the same gate, on the same plant.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -96,9 +96,8 @@ class NetworkPolicy(Policy):
 
     def decode(self, outputs: PortArrays, now_ns: int, until_ns: int) -> FloatArray:
         """Each decoder turns what left its port into its part of the command."""
-        return np.concatenate(
-            [decoder.decode(outputs[decoder.port], now_ns, until_ns) for decoder in self._decoders]
-        )
+        wanted = [d.decode(outputs[d.port], now_ns, until_ns) for d in self._decoders]
+        return wanted[0] if len(wanted) == 1 else np.concatenate(wanted)
 
     def behind_ns(self, now_ns: int) -> int:
         """How much loop time the network has not lived through at loop time `now_ns`."""
@@ -108,13 +107,44 @@ class NetworkPolicy(Policy):
         """Go on at loop time `now_ns` from where the network stands, as if no time had passed."""
         self._shift_ns = self.reached_ns - now_ns
 
-    def restore(self, state: State, reached_ns: int, now_ns: int) -> None:
-        """Go on at loop time `now_ns` from `state`, which the network had at `reached_ns` of its
-        own time. Raises ValueError: it is of another network, and nothing has changed.
+    def state(self) -> State:
+        """A copy of everything that decides the future, but for `reached_ns`.
+
+        `network/...` of the program, `encoder/N/PORT/...`, `decoder/N/PORT/...`, and `loop_ns`: the
+        loop time.
         """
-        self.program.restore(state)
+        parts = [("network", self.program.state())]
+        parts += [(name, part.state()) for name, part in self._parts()]
+        arrays = {f"{name}/{key}": array for name, state in parts for key, array in state.items()}
+        return {**arrays, "loop_ns": np.array([self.reached_ns - self._shift_ns])}
+
+    def restore(self, state: State, reached_ns: int, now_ns: int) -> list[str]:
+        """Go on at loop time `now_ns` from `state`, which was when the network had reached
+        `reached_ns` of its own time.
+
+        Returns the names of encoders and decoders that begin anew: it has nothing that fits them.
+        Raises ValueError: it is of another network, and nothing has changed.
+        """
+        was_ns = state.get("loop_ns", np.array([now_ns]))
+        if was_ns.dtype != np.int64 or was_ns.shape != (1,):
+            raise ValueError("the state is damaged: loop_ns")
+        self.program.restore(_within(state, "network"))
         self.reached_ns = reached_ns
         self.rejoin(now_ns)
+        later_ns = now_ns - int(was_ns[0])
+        anew = []
+        for name, part in self._parts():
+            try:
+                part.restore(_within(state, name), later_ns)
+            except ValueError:
+                anew.append(name)
+        return anew
+
+    def _parts(self) -> Iterator[tuple[str, Encoder | Decoder]]:
+        for n, encoder in enumerate(self._encoders):
+            yield f"encoder/{n}/{encoder.port}", encoder
+        for n, decoder in enumerate(self._decoders):
+            yield f"decoder/{n}/{decoder.port}", decoder
 
     def _within_budget(self, inputs: PortArrays) -> PortArrays:
         """The inputs, each port's spikes up to the budget: the earliest."""
@@ -124,6 +154,12 @@ class NetworkPolicy(Policy):
                 kept[port] = values[: self.spikes_per_tick]
                 self.shed += len(values) - len(kept[port])
         return kept
+
+
+def _within(state: State, name: str) -> State:
+    """What `state` has of the part `name`."""
+    begin = f"{name}/"
+    return {k.removeprefix(begin): part for k, part in state.items() if k.startswith(begin)}
 
 
 def _shifted(ports: PortArrays, shift_ns: int) -> PortArrays:

@@ -337,9 +337,8 @@ def _weights(header: Header, pieces: list[bytes]) -> Answer:
     """What stands in each array of weights, in figures."""
     data, figures = b"".join(pieces), {}
     for spec in header.arrays:
-        dtype = np.dtype(spec.dtype)
-        size = int(np.prod(spec.shape)) * dtype.itemsize
-        values = np.frombuffer(data[:size], dtype).astype(np.float64)
+        size = int(np.prod(spec.shape)) * spec.made.itemsize
+        values = np.frombuffer(data[:size], spec.made).astype(np.float64)
         data = data[size:]
         found: Answer = {"shape": spec.shape}
         if len(values):

@@ -44,6 +44,7 @@ from reflexarc.runtime.recordformat import (
     OUTPUTS,
     SCENARIO,
     SCORE,
+    SCORE_VALUE,
     START,
     STREAMS,
     TICK,
@@ -51,6 +52,8 @@ from reflexarc.runtime.recordformat import (
     Entry,
     Kind,
     pack,
+    packed,
+    tick_data,
 )
 from reflexarc.runtime.scenario import Scenario
 from reflexarc.runtime.scribe import part_path
@@ -130,33 +133,22 @@ class Recorder:
         """Record one tick."""
         if self._companion.poll() is not None:
             self._finish()
-        batches = [
-            batch
-            for batch in tick.batches
-            if self._streams is None or batch.stream in self._streams
-        ]
+        batches = tick.batches
+        if self._streams is not None:
+            batches = [batch for batch in batches if batch.stream in self._streams]
         now_ns = tick.now_ns
-        entries = [
-            Entry(Kind.FRAME, STREAMS + batch.stream, batch.t_last_ns, encode(batch))
+        parts = [
+            packed(Kind.FRAME, STREAMS + batch.stream, batch.t_last_ns, encode(batch))
             for batch in batches
         ]
         for port, values in tick.outputs.items():
             kind = Kind.SPIKES if values.dtype == SPIKE else Kind.VALUES
-            entries.append(Entry(kind, OUTPUTS + port, now_ns, values.tobytes()))
-        entries.append(_json(Kind.COMMAND, COMMANDS, now_ns, {"values": tick.command.tolist()}))
+            parts.append(packed(kind, OUTPUTS + port, now_ns, values.tobytes()))
+        parts.append(packed(Kind.COMMAND, COMMANDS, now_ns, tick.command.tobytes()))
         if self._score is not None:
-            entries.append(_json(Kind.SCORE, SCORE, now_ns, {"value": self._score.value}))
-        about = {
-            "number": tick.number,
-            "now_ns": now_ns,
-            "until_ns": tick.until_ns,
-            "cause_ns": tick.cause_ns,
-            "received_ns": [batch.t_received_ns for batch in batches],
-            "calls_ns": tick.calls_ns,
-            "late_ns": tick.late_ns,
-        }
-        entries.append(_json(Kind.TICK, TICK, now_ns, about))
-        self._send(pack(entries), patient=self._patient)
+            parts.append(packed(Kind.SCORE, SCORE, now_ns, SCORE_VALUE.pack(self._score.value)))
+        parts.append(packed(Kind.TICK, TICK, now_ns, tick_data(tick, batches)))
+        self._send(b"".join(parts), patient=self._patient)
 
     def close(self, policy: Policy | None = None, failure: str = "") -> RecordSummary:
         """End the recording and wait until it is on the disk.
@@ -225,6 +217,8 @@ class Recorder:
 
     def _wait_for_room(self, size: int) -> None:
         needed = size + 8
+        if self._ring.capacity - self._ring.pending >= needed:
+            return
         if needed > self._ring.capacity:
             raise ConfigError(
                 f"{self.path}: one tick has {size} bytes, more than the {self._ring.capacity} of "

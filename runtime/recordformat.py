@@ -19,16 +19,22 @@ Times are loop time in nanoseconds. Messages stand in the file in the order of t
 `sequence` of a message is the number of its tick (modulo 2**32).
 
 On its way into the file all this travels as entries: a header, the name, the data. Entries that
-were packed together arrive or are lost together.
+were packed together arrive or are lost together. The numbers of a tick travel as numbers; `spelt`
+makes JSON of them beside the loop.
 """
 
 from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
+
+import numpy as np
+
+from reflexarc.runtime.batch import Batch
+from reflexarc.runtime.loop import CALLS, Tick
 
 PROFILE = "reflexarc"
 #: Changes when a reader of the last version could not read the files any more.
@@ -141,15 +147,52 @@ class Entry(NamedTuple):
 
 
 _ENTRY = struct.Struct("<BHqI")
+SCORE_VALUE = struct.Struct("<d")
+#: A tick's numbers, in order; the rest, `received_ns`, is one for each batch.
+_TICK_FIELDS = ("number", "now_ns", "until_ns", "cause_ns", "late_ns")
 
 
 def pack(entries: list[Entry]) -> bytes:
     """Entries as one run of bytes; `unpack` is the reverse."""
-    parts = []
-    for kind, name, time_ns, data in entries:
-        encoded = name.encode()
-        parts += [_ENTRY.pack(kind, len(encoded), time_ns, len(data)), encoded, data]
-    return b"".join(parts)
+    return b"".join([packed(*entry) for entry in entries])
+
+
+def packed(kind: Kind, name: str, time_ns: int, data: bytes) -> bytes:
+    """One entry."""
+    encoded = name.encode()
+    return _ENTRY.pack(kind, len(encoded), time_ns, len(data)) + encoded + data
+
+
+def tick_data(tick: Tick, batches: Sequence[Batch]) -> bytes:
+    """The data of a TICK entry: int64 of the fields, of the six calls, and of the batches."""
+    received_ns = [batch.t_received_ns for batch in batches]
+    return struct.pack(
+        f"<{len(_TICK_FIELDS) + len(CALLS) + len(received_ns)}q",
+        tick.number,
+        tick.now_ns,
+        tick.until_ns,
+        tick.cause_ns,
+        tick.late_ns,
+        *tick.calls_ns,
+        *received_ns,
+    )
+
+
+def spelt(entry: Entry) -> Entry:
+    """An entry as it stands in the file."""
+    if entry.kind is Kind.COMMAND:
+        content: dict[str, Any] = {"values": np.frombuffer(entry.data).tolist()}
+    elif entry.kind is Kind.SCORE:
+        content = {"value": SCORE_VALUE.unpack(entry.data)[0]}
+    elif entry.kind is Kind.TICK:
+        numbers = np.frombuffer(entry.data, np.int64).tolist()
+        fields, numbers = numbers[: len(_TICK_FIELDS)], numbers[len(_TICK_FIELDS) :]
+        calls_ns, received_ns = numbers[: len(CALLS)], numbers[len(CALLS) :]
+        content = dict(zip(_TICK_FIELDS, fields, strict=True))
+        content |= {"received_ns": received_ns, "calls_ns": calls_ns}
+    else:
+        return entry
+    return entry._replace(data=json.dumps(content).encode())
 
 
 def unpack(packed: bytes) -> Iterator[Entry]:

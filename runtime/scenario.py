@@ -15,6 +15,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +36,7 @@ from reflexarc.runtime.network import Input, Network, Output
 from reflexarc.runtime.policy import ConventionalPolicy, NetworkPolicy, Policy
 from reflexarc.runtime.sidecar import load
 from reflexarc.runtime.world import Controller, Device, Part, Score, World
+from reflexarc.sensors.attached import AttachedSensor
 from reflexarc.sensors.encoders import EncoderSpec, make_encoder
 
 #: `file.py:Class`, a file beside scenario.yaml.
@@ -90,13 +92,15 @@ class AttachSpec(Strict):
 
     `width` and `height` are of the largest sensor that may feed it, in pixels. At most
     `buffer_events` wait for the loop: in real time the oldest give way, so that what a loop acts on
-    is never older than they take to come.
+    is never older than they take to come. They come from this machine, unless `link` says where
+    they may come from another, and which.
     """
 
     stream: Stream
     buffer_events: int = Field(default=1 << 20, ge=1, le=1 << 28)
     width: int = Field(ge=1, le=65535)
     height: int = Field(ge=1, le=65535)
+    link: LinkSpec | None = None
 
 
 class ScenarioSpec(Strict):
@@ -203,6 +207,9 @@ class Scenario:
             self._check_ranges(name, baseline)
         if self.spec.world and self.spec.world.link:
             self.spec.world.link.curve(self.document, ("world", "link"))
+        for n, attach in enumerate(self.spec.attach):
+            if attach.link:
+                attach.link.curve(self.document, ("attach", n, "link"))
 
     @property
     def ticks(self) -> int:
@@ -271,6 +278,29 @@ class Scenario:
         if self.spec.robot is None:
             raise ConfigError(f"{self.spec.name}: this scenario has no robot of its own")
         return self._make(Device, self.spec.robot, ("robot",), seed)
+
+    def make_attached(self) -> list[AttachedSensor]:
+        """Where other processes may feed streams into the loop, open. Raises ConfigError."""
+        with ExitStack() as stack:
+            made = [
+                stack.enter_context(self._attached(n, spec))
+                for n, spec in enumerate(self.spec.attach)
+            ]
+            stack.pop_all()
+        return made
+
+    def _attached(self, n: int, spec: AttachSpec) -> AttachedSensor:
+        link = spec.link
+        return AttachedSensor(
+            self.spec.name,
+            stream=spec.stream,
+            width=spec.width,
+            height=spec.height,
+            wait=self.spec.mode == "lockstep",
+            capacity=spec.buffer_events,
+            endpoint=link.endpoint if link else None,
+            curve=link.curve(self.document, ("attach", n, "link")) if link else None,
+        )
 
     def make_policy(self) -> NetworkPolicy:
         """The network with its encoders and decoders, in its first state."""

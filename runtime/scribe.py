@@ -26,7 +26,7 @@ from mcap.writer import CompressionType, Writer
 
 from reflexarc.ext.ring import FrameRing
 from reflexarc.runtime.files import sync_folder
-from reflexarc.runtime.recordformat import END, LAYOUTS, PROFILE, Entry, Kind, unpack
+from reflexarc.runtime.recordformat import END, LAYOUTS, PROFILE, Entry, Kind, spelt, unpack
 
 #: How long the scribe rests when there is nothing to write.
 REST_S = 0.002
@@ -111,7 +111,7 @@ def write(ring: FrameRing, part: IO[bytes], parent_fd: int, path: Path) -> dict[
     """Write the whole recording and give it its name; what was written, in numbers."""
     file = McapFile(part)
     for entry in drain(ring, parent_fd):
-        file.add(entry)
+        file.add(spelt(entry))
     if not file.ended:
         end = {"complete": "false", "lost": str(ring.lost), "failure": "the recording process died"}
         file.add(Entry(Kind.METADATA, END, 0, json.dumps(end).encode()))

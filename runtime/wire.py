@@ -46,9 +46,10 @@ _CRC_OFFSET = HEADER_BYTES - _CRC.size
 _NO_CRC = bytes(_CRC.size)
 _STREAM = re.compile(r"[a-z0-9_-]{1,15}")
 _SCHEMAS = {int(schema): schema for schema in Schema}
+#: Names of streams that are remembered: a process hears of a few, and strangers are not believed.
+_NAMES = 256
 
 
-@lru_cache
 def check_stream(name: str) -> str:
     """`name` if it can be the name of a stream. Raises WireError."""
     if not _STREAM.fullmatch(name):
@@ -80,7 +81,7 @@ def encode(batch: Batch) -> bytes:
             MAGIC,
             VERSION,
             batch.schema,
-            check_stream(batch.stream).encode("ascii"),
+            _encoded(batch.stream),
             batch.epoch,
             batch.seq,
             batch.t_first_ns,
@@ -92,7 +93,7 @@ def encode(batch: Batch) -> bytes:
         )
     except struct.error as error:
         raise WireError(f"stream '{batch.stream}': {error}") from None
-    payload = np.ascontiguousarray(batch.values).view(np.uint8).data
+    payload = np.ascontiguousarray(batch.values).data
     crc = _CRC.pack(zlib.crc32(payload, zlib.crc32(header)))
     return b"".join((header[:_CRC_OFFSET], crc, payload))
 
@@ -123,16 +124,16 @@ def decode(frame: bytes | memoryview, t_received_ns: int = -1) -> Batch:
     if t_first_ns > t_last_ns:
         _refuse("it ends before it begins")
     return Batch(
-        stream=_stream(name),
-        schema=schema,
-        values=_values(view, schema, count),
-        t_first_ns=t_first_ns,
-        t_last_ns=t_last_ns,
-        seq=seq,
-        epoch=epoch,
-        dropped=dropped,
-        backlog=backlog,
-        t_received_ns=t_received_ns,
+        _stream(name),
+        schema,
+        _values(view, schema, count),
+        t_first_ns,
+        t_last_ns,
+        seq,
+        epoch,
+        dropped,
+        backlog,
+        t_received_ns,
     )
 
 
@@ -145,7 +146,12 @@ def _checksum(view: memoryview) -> int:
     return zlib.crc32(view[HEADER_BYTES:], header)
 
 
-@lru_cache
+@lru_cache(_NAMES)
+def _encoded(name: str) -> bytes:
+    return check_stream(name).encode("ascii")
+
+
+@lru_cache(_NAMES)
 def _stream(name: bytes) -> str:
     text, _, rest = name.partition(b"\0")
     decoded = text.decode("ascii", errors="replace")

@@ -16,6 +16,7 @@ from reflexarc.runtime.batch import EVENT, Array, Batch, Schema
 from reflexarc.runtime.bus import SLICE_S, attach_endpoint
 from reflexarc.runtime.clock import monotonic_ns
 from reflexarc.runtime.errors import LinkError
+from reflexarc.runtime.keys import Curve
 from reflexarc.sensors.base import Sensor
 from reflexarc.sensors.reception import Reception
 
@@ -49,9 +50,13 @@ class AttachedSensor(Sensor):
         wait: bool = False,
         capacity: int = 1 << 20,
         timeout_s: float = 30.0,
+        endpoint: str | None = None,
+        curve: Curve | None = None,
     ) -> None:
         """Wait for a feeder of `stream` for the loop named `loop`.
 
+        It comes from this machine, unless `endpoint` says where else it may come from, with `curve`
+        for whom.
         At most `capacity` events wait in the ring. `timeout_s` limits how long a `read` that waits
         may take. Raises ConfigError: a wrong name, or another loop of that name runs.
         """
@@ -59,9 +64,9 @@ class AttachedSensor(Sensor):
         self.width, self.height = width, height
         self._wait, self._timeout_s = wait, timeout_s
         self._ring = EventRing(capacity)
-        self._reception = Reception(
-            attach_endpoint(loop, stream), stream, (width, height), self._ring, wait=wait
-        )
+        where = endpoint or attach_endpoint(loop, stream)
+        size = width, height
+        self._reception = Reception(where, stream, size, self._ring, wait=wait, curve=curve)
         self.endpoint = self._reception.endpoint
         self._feeder = self._shift_us = 0
         self._now_ns = self._seq = self._told = 0

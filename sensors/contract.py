@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
-from reflexarc.runtime.batch import SPIKE, Batch, Schema
+from reflexarc.runtime.batch import SPIKE, Array, Batch, Schema
+from reflexarc.runtime.checkpoint import reread
 from reflexarc.sensors.base import Sensor
 from reflexarc.sensors.encoder import Encoder
 
@@ -110,3 +112,50 @@ class EncoderContract(ABC):
             now_ns = tick * self.period_ns
             step = (self.make_batches(now_ns), now_ns, now_ns + self.period_ns)
             assert one.encode(*step).tobytes() == other.encode(*step).tobytes()
+
+    def test_going_on_from_its_state_equals_never_having_stopped(self) -> None:
+        """At another time of the loop, after the state went through a checkpoint."""
+        one, other, later_ns = self.make_encoder(), self.make_encoder(), -40 * self.period_ns
+        for tick in range(50):
+            self._encode(one, tick * self.period_ns)
+        other.restore(reread(one.state()), later_ns)
+        for tick in range(50, 100):
+            wanted = self._encode(one, tick * self.period_ns).copy()
+            if wanted.dtype == SPIKE:
+                wanted["t_ns"] += later_ns
+            assert self._encode(other, tick * self.period_ns, later_ns).tobytes() == (
+                wanted.tobytes()
+            )
+
+    def test_the_state_of_another_is_refused(self) -> None:
+        """With ValueError, and it goes on as before."""
+        encoder = self.make_encoder()
+        self._encode(encoder, 0)
+        before = {name: part.tobytes() for name, part in encoder.state().items()}
+        try:
+            encoder.restore({"a part of no encoder": np.zeros(3)})
+        except ValueError:
+            assert before == {name: part.tobytes() for name, part in encoder.state().items()}
+        else:
+            raise AssertionError("the state of another was not refused")
+
+    def _encode(self, encoder: Encoder, now_ns: int, later_ns: int = 0) -> Array:
+        """What it makes of the batches of `now_ns` if all happens `later_ns` later."""
+        batches = [later(batch, later_ns) for batch in self.make_batches(now_ns)]
+        now_ns += later_ns
+        return encoder.encode(batches, now_ns, now_ns + self.period_ns)
+
+
+def later(batch: Batch, by_ns: int) -> Batch:
+    """`batch`, had it happened `by_ns` (whole microseconds) later."""
+    values = batch.values.copy()
+    if batch.schema is Schema.EVENTS:
+        values["t"] += np.int64(by_ns // 1000).astype(np.uint64)
+    elif batch.schema is Schema.SPIKES:
+        values["t_ns"] += by_ns
+    return replace(
+        batch,
+        values=values,
+        t_first_ns=batch.t_first_ns + by_ns,
+        t_last_ns=batch.t_last_ns + by_ns,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from reflexarc.runtime.batch import SPIKE, Array, Batch
 from reflexarc.runtime.config import Strict
-from reflexarc.sensors.encoder import Encoder
+from reflexarc.sensors.encoder import Encoder, check_state, kept
 from reflexarc.sensors.population import check_line_each, check_ranges
 
 
@@ -62,3 +62,15 @@ class Latency(Encoder):
         spikes["t_ns"] = np.minimum(now_ns + delay_ns[fires], until_ns - 1)
         spikes["i"] = fires
         return spikes[np.argsort(spikes["t_ns"], kind="stable")]
+
+    def state(self) -> dict[str, Array]:
+        """The last readings."""
+        return {"values": kept(self._values)}
+
+    def restore(self, state: Mapping[str, Array], later_ns: int = 0) -> None:
+        """See `Encoder`."""
+        check_state(state, {"values": np.zeros(0)})
+        values = state["values"]
+        if 0 < len(values) <= self._readings.max():
+            raise ValueError("'values' of the state has too few readings: another's")
+        self._values = values.copy() if len(values) else None

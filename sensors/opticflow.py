@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Literal, Self
 
@@ -10,8 +11,9 @@ from pydantic import Field, model_validator
 
 from reflexarc.ext.flow import MotionDetectors
 from reflexarc.runtime.batch import SPIKE, Array
+from reflexarc.sensors.encoder import check_state
 from reflexarc.sensors.eventfilter import EventFilterSpec, make_filter
-from reflexarc.sensors.pixelencoder import PixelEncoder, PixelEncoderSpec
+from reflexarc.sensors.pixelencoder import PixelEncoder, PixelEncoderSpec, moved
 
 DIRECTIONS = ("right", "left", "down", "up")
 
@@ -87,6 +89,20 @@ class OpticFlow(PixelEncoder):
             baseline_px=spec.baseline_px,
             travel_us=np.array(spec.travel_us, np.int64),
             refractory_us=spec.refractory_us,
+        )
+
+    def state(self) -> dict[str, Array]:
+        """What filter and detectors remember of each pixel."""
+        seen = {f"detectors/{name}": part for name, part in self._detectors.state().items()}
+        return {**super().state(), **seen}
+
+    def restore(self, state: Mapping[str, Array], later_ns: int = 0) -> None:
+        """See `Encoder`."""
+        check_state(state, self.state())
+        seen = {name: part for name, part in state.items() if name.startswith("detectors/")}
+        super().restore({name: p for name, p in state.items() if name not in seen}, later_ns)
+        self._detectors.restore(
+            {n.removeprefix("detectors/"): p for n, p in moved(seen, later_ns).items()}
         )
 
     def _spikes(self, events: Array, now_ns: int, until_ns: int) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from pydantic import Field
@@ -63,9 +63,25 @@ class PixelEncoder(Encoder):
             events = passed
         return self._spikes(events, now_ns, until_ns)
 
+    def state(self) -> dict[str, Array]:
+        """What the filter remembers of each pixel."""
+        return self._filter.state() if self._filter else {}
+
+    def restore(self, state: Mapping[str, Array], later_ns: int = 0) -> None:
+        """See `Encoder`."""
+        if self._filter:
+            self._filter.restore(moved(state, later_ns))
+        else:
+            super().restore(state, later_ns)
+
     @abstractmethod
     def _spikes(self, events: Array, now_ns: int, until_ns: int) -> Array:
         """The spikes of events that have passed; counts in `left_out` what lies outside."""
+
+
+def moved(state: Mapping[str, Array], later_ns: int) -> dict[str, Array]:
+    """Times of pixels, in microseconds, later by `later_ns`."""
+    return {name: part + later_ns // 1000 for name, part in state.items()}
 
 
 def _joined(parts: list[Array]) -> Array:

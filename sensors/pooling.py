@@ -69,15 +69,13 @@ class PooledPixels(PixelEncoder):
                 f"{spec.lines} lines, but port '{spec.port}' has {port_size}"
             )
         super().__init__(spec, port_size)
-        self._spec = spec
+        self._layout = (*spec.seen, spec.side_px, spec.polarity == "split")
 
     def _spikes(self, events: Array, now_ns: int, until_ns: int) -> Array:
         spikes = pool(
             events,
             SPIKE,
-            *self._spec.seen,
-            self._spec.side_px,
-            self._spec.polarity == "split",
+            *self._layout,
             until_ns - now_ns,
             now_ns,
             until_ns - 1,

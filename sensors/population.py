@@ -7,17 +7,17 @@ so a line at r Hz gives r spikes a second, evenly spaced.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from reflexarc.ext.spikes import fire
+from reflexarc.ext.spikes import fire, log_gaussians, quanta
 from reflexarc.runtime.batch import SPIKE, Array, Batch
 from reflexarc.runtime.config import Strict
-from reflexarc.sensors.encoder import Encoder
+from reflexarc.sensors.encoder import Encoder, check_state, kept
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -162,6 +162,19 @@ class _ReadingEncoder(Encoder):
         expected = self._expected(self._values, (until_ns - now_ns) * 1e-9)
         return fire(self._phase, expected, SPIKE, now_ns, until_ns)
 
+    def state(self) -> dict[str, Array]:
+        """The phases, and the last readings."""
+        return {"phase": self._phase.copy(), "values": kept(self._values)}
+
+    def restore(self, state: Mapping[str, Array], later_ns: int = 0) -> None:
+        """See `Encoder`."""
+        check_state(state, {"phase": self._phase, "values": np.zeros(0)})
+        phase, values = state["phase"], state["values"]
+        if not ((phase >= 0) & (phase < 1)).all() or 0 < len(values) <= self._highest:
+            raise ValueError("the state is damaged: phases lie in [0, 1)")
+        self._phase[:] = phase
+        self._values = values.copy() if len(values) else None
+
     @abstractmethod
     def _expected(self, values: Array, duration_s: float) -> FloatArray:
         """How many spikes each line is to give, not necessarily whole, shape (size,)."""
@@ -180,11 +193,15 @@ class GaussianPopulation(_ReadingEncoder):
     def rates_hz(self, value: float) -> FloatArray:
         """The tuning curves at `value`, shape (port size,)."""
         spec = self._spec
-        away = (min(max(value, spec.low), spec.high) - self._centres) / spec.sigma
-        return spec.max_rate_hz * np.exp(-0.5 * away**2)
+        rates = log_gaussians(self._centres, min(max(value, spec.low), spec.high), spec.sigma)
+        np.exp(rates, rates)
+        rates *= spec.max_rate_hz
+        return rates
 
     def _expected(self, values: Array, duration_s: float) -> FloatArray:
-        return self.rates_hz(float(values[self._spec.reading])) * duration_s
+        rates = self.rates_hz(float(values[self._spec.reading]))
+        rates *= duration_s
+        return rates
 
 
 class Rate(_ReadingEncoder):
@@ -229,14 +246,25 @@ class Delta(_ReadingEncoder):
         self._quantum = _both_ways(np.array(spec.quantum))
         self._reference: FloatArray | None = None
 
+    def state(self) -> dict[str, Array]:
+        """As of all readings, and from where the steps are counted."""
+        return {**super().state(), "reference": kept(self._reference)}
+
+    def restore(self, state: Mapping[str, Array], later_ns: int = 0) -> None:
+        """See `Encoder`."""
+        check_state(state, {**super().state(), "values": np.zeros(0), "reference": np.zeros(0)})
+        reference = state["reference"]
+        if len(reference) not in (0, self.size):
+            raise ValueError("'reference' of the state is of another encoder")
+        super().restore({name: part for name, part in state.items() if name != "reference"})
+        self._reference = reference.copy() if len(reference) else None
+
     def _expected(self, values: Array, duration_s: float) -> FloatArray:
         del duration_s
-        now = values[self._readings]
+        now: FloatArray = values.take(self._readings)
         if self._reference is None:
             self._reference = now.copy()
-        steps: FloatArray = np.trunc((now - self._reference) / self._quantum)
-        self._reference += steps * self._quantum
-        return np.maximum(steps, 0.0)
+        return quanta(self._reference, now, self._quantum)
 
 
 class Level(Encoder):
@@ -256,6 +284,15 @@ class Level(Encoder):
             if len(batch.values) > self._readings.max():
                 self._shown = self._gain * (batch.values[self._readings] - self._zero)
         return self._shown.copy()
+
+    def state(self) -> dict[str, Array]:
+        """What it shows."""
+        return {"shown": self._shown.copy()}
+
+    def restore(self, state: Mapping[str, Array], later_ns: int = 0) -> None:
+        """See `Encoder`."""
+        check_state(state, {"shown": self._shown})
+        self._shown = state["shown"].copy()
 
 
 def _both_ways(values: FloatArray) -> FloatArray:

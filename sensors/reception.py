@@ -18,6 +18,7 @@ from reflexarc.runtime.batch import Array, Batch, Schema
 from reflexarc.runtime.bus import Continuity, Control, Pair
 from reflexarc.runtime.clock import pause
 from reflexarc.runtime.errors import LinkError
+from reflexarc.runtime.keys import Curve
 
 #: How long a feeder's turn is put off while the loop has events of the one before.
 LEFTOVER_S = 0.01
@@ -38,9 +39,16 @@ class Reception:
     """
 
     def __init__(
-        self, endpoint: str, stream: str, size: tuple[int, int], ring: EventRing, *, wait: bool
+        self,
+        endpoint: str,
+        stream: str,
+        size: tuple[int, int],
+        ring: EventRing,
+        *,
+        wait: bool,
+        curve: Curve | None = None,
     ) -> None:
-        """`size` is (width, height) of the loop's image, `wait` as of `AttachedSensor`.
+        """`size` is (width, height) of the loop's image, `wait` and `curve` as of `AttachedSensor`.
 
         Raises ConfigError: a wrong name, or another loop of that name runs.
         """
@@ -52,7 +60,7 @@ class Reception:
         self._credit = self._lost_at_start = 0
         self._lossless = True
         self._continuity = Continuity()
-        self._pair = Pair(endpoint, bind=True)
+        self._pair = Pair(endpoint, bind=True, curve=curve)
         self.endpoint = self._pair.endpoint
 
     @property
@@ -100,6 +108,8 @@ class Reception:
         self._pair.close()
 
     def _welcome(self, hello: Control) -> None:
+        # It may have come behind another that has left; from here on it is the one that is heard.
+        self._pair.check_peer()
         if reason := self._refusal(hello):
             self._pair.send(Control(op="refuse", text=reason))
             return

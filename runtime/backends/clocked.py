@@ -299,7 +299,8 @@ class ClockedProgram(Program):
                 raise ValueError(f"no input port '{name}'; there are: {known}")
             port = self._inputs[name]
             if values.dtype == SPIKE:
-                self._feed(name, port, values, until_ns)
+                if len(values):
+                    self._feed(name, port, values, until_ns)
             else:
                 held.append((port, _checked_vector(name, values, self._signals[name].size)))
         for port, vector in held:

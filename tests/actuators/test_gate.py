@@ -77,3 +77,18 @@ def test_nothing_unsafe_ever_leaves(commands, duration_s):
 def test_a_wrong_specification_is_refused(change, message):
     with pytest.raises(ValidationError, match=message):
         GateSpec(**{**SPEC.model_dump(), **change})
+
+
+@given(st.lists(anything, min_size=1, max_size=20), st.floats(1e-4, 1.0))
+def test_what_it_lets_out_is_what_it_allows(wanted, duration_s):
+    gate = Gate(SPEC)
+    for command in wanted:
+        before = gate.last
+        assert gate.allows(gate.guard(command, duration_s), before, duration_s)
+
+
+@pytest.mark.parametrize("jump", [[0.11, 1.0], [-0.11, 1.0], [0.0, 2.1], [np.nan, 1.0]])
+def test_a_command_further_away_than_the_slew_limit_is_not_allowed(jump):
+    gate = Gate(SPEC)
+    assert not gate.allows(np.array(jump), gate.last, 1e-3)
+    assert np.isnan(jump).any() or gate.allows(np.array(jump))

@@ -189,6 +189,25 @@ def test_another_network_begins_afresh_and_the_first_one_is_remembered(
     assert status()["state"] == "running"
 
 
+def test_what_was_left_is_remembered_before_it_is_on_the_disk(
+    folder, daemon, reflexarc, status, tmp_path
+):
+    robot = daemon()
+    first = status()["network"]
+    shelf = tmp_path / "state" / "reflexarc" / "slide"
+    shelf.rmdir()  # as if the disk never came to it
+    file = folder / "slide" / "nets" / "slide.yaml"
+    good = file.read_text()
+    for _ in range(2):
+        file.write_text(good + "spike_area: 0.5\n")
+        reflexarc("reload", check=0)
+        robot.says("no checkpoint: No such file", error=True)
+        file.write_text(good)
+        reflexarc("reload", check=0)
+        robot.says("goes on from where it was left", error=True)
+        assert status()["network"] == first
+
+
 def test_real_time_that_is_refused(folder, reflexarc):
     done = reflexarc("daemon", "slide", "--rt=require", "--set", "daemon.rt.cpu=4000")
     assert done.returncode == 4

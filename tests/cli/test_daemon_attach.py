@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 
 import pytest
 import yaml
@@ -20,11 +21,11 @@ def environment(environment, tmp_path):
 def daemon(slide_folder, start):
     """Start a daemon whose camera "eye" is attached."""
 
-    def begin(*, essential):
+    def begin(*, essential, **attach):
         file = slide_folder / "scenario.yaml"
         content = yaml.safe_load(file.read_text())
         content["encoders"][0] |= {"stream": "eye", "width": 320, "height": 240, "cell_px": 240}
-        content["attach"] = [{"stream": "eye", "width": 320, "height": 240}]
+        content["attach"] = [{"stream": "eye", "width": 320, "height": 240, **attach}]
         content["period_ns"] = 20_000_000
         content["daemon"] = {
             "streams": {"eye": {"essential": essential, "stale_ms": 1000}, "state": {"quiet": True}}
@@ -92,3 +93,27 @@ def test_what_cannot_be_detached_is_one_line(daemon, reflexarc):
         assert words in done.stderr
         assert len(done.stderr.splitlines()) == 1
     assert "no daemon 'gaze' runs" in reflexarc("detach", "eye", "--from", "gaze", check=1).stderr
+
+
+def test_a_feeder_on_another_machine_comes_encrypted(
+    daemon, start, reflexarc, status, slide_folder
+):
+    for who in ("loop", "camera"):
+        reflexarc("keys", who, check=0)
+    port = free_port()
+    near, far = ({"endpoint": f"tcp://127.0.0.1:{port}"} for _ in range(2))
+    near |= {"secret": "../loop.secret", "allow": ["../camera.public"]}
+    far |= {"secret": "camera.secret", "allow": ["loop.public"]}
+    (slide_folder.parent / "robot.yaml").write_text(yaml.safe_dump(far))
+    robot = daemon(essential=False, link=near)
+    reflexarc("arm", check=0)
+    start("attach", "camera", "--fake", "bar", "--to", "robot.yaml", "--stream", "eye")
+    robot.says("-> running", error=True)
+    assert status()["streams"]["eye"]["attached"]
+    reflexarc("detach", "eye", "--from", "slide", check=0)
+    robot.says("running -> degraded", error=True)
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from reflexarc.ext.spikes import filter_rates, fire
+from reflexarc.ext.spikes import filter_rates, fire, log_gaussians, quanta
 from reflexarc.runtime.batch import EVENT, SPIKE
 
 MS = 1_000_000
@@ -84,3 +84,33 @@ def test_other_records_are_refused() -> None:
         filter_rates(np.zeros(2), np.zeros(2), np.zeros(1, EVENT), 0.5, 1.0)
     with pytest.raises(ValueError, match="Buffer"):
         fire(np.zeros(1), np.ones(1), EVENT, 0, MS)
+
+
+@given(arrays(np.float64, LINES, elements=st.floats(-5, 5)), st.floats(-5, 5), st.floats(0.01, 3))
+def test_logarithms_of_tuning_curves_are_those_of_numpy(centres, value, sigma) -> None:
+    wanted = -0.5 * ((value - centres) / sigma) ** 2
+    assert log_gaussians(centres, value, sigma).tobytes() == wanted.tobytes()
+
+
+levels = arrays(np.float64, LINES, elements=st.floats(-9, 9))
+quantum = arrays(np.float64, LINES, elements=st.sampled_from([0.3, -0.3, 1.0, -0.01]))
+
+
+@given(levels, levels, quantum)
+def test_quanta_are_counted_as_by_numpy(reference, now, quantum) -> None:
+    steps = np.trunc((now - reference) / quantum)
+    follows = reference + steps * quantum
+    assert np.array_equal(quanta(reference, now, quantum), np.maximum(steps, 0.0))
+    assert reference.tobytes() == follows.tobytes()
+
+
+def test_a_level_that_is_no_number_gives_no_number_of_quanta() -> None:
+    counted = quanta(np.zeros(2), np.array([np.nan, 1.0]), np.ones(2))
+    assert np.isnan(counted[0])
+    with pytest.raises(ValueError, match="line 0 cannot give nan spikes"):
+        fire(np.zeros(2), counted, SPIKE, 0, MS)
+
+
+def test_quanta_of_other_sizes_are_refused() -> None:
+    with pytest.raises(ValueError, match="2 references, but 3 values, 2 quanta"):
+        quanta(np.zeros(2), np.zeros(3), np.ones(2))

@@ -7,14 +7,20 @@ import faery
 import numpy as np
 import pytest
 
+from reflexarc.actuators.gate import Gate, GateSpec
 from reflexarc.runtime.attach import Fed, Feeder, attach_recording
 from reflexarc.runtime.batch import EVENT
 from reflexarc.runtime.clock import LockstepClock, WallClock
 from reflexarc.runtime.errors import ConfigError, LinkError, MissingFileError
+from reflexarc.runtime.keys import Curve, make_keys, read_public, read_secret
+from reflexarc.runtime.loop import Loop
+from reflexarc.runtime.policy import ConventionalPolicy
+from reflexarc.runtime.world import Controller, NoPlant
 from reflexarc.sensors.attached import AttachedSensor
 from reflexarc.sensors.recording import RecordingReader, RecordingSensor
 
 SIZE = {"width": 64, "height": 48}
+ANYWHERE = "tcp://127.0.0.1:*"
 SHARED = Path(__file__).parents[3] / "shared" / "events"
 
 
@@ -169,3 +175,124 @@ def test_a_detached_feeder_goes_and_another_may_come():
                 with pytest.raises(LinkError, match="'camera' was detached"):
                     for _ in range(100_000):
                         feeder.send_silence(0)
+
+
+def test_detaching_feeders_that_do_not_listen_costs_the_loop_no_tick():
+    """Each that waited for its feeder would cost a tick; a busy machine may take some too."""
+    period_ns, times = 20_000_000, 12
+    with AttachedSensor("robot", **SIZE) as attached:
+        gate = Gate(GateSpec(low=[-1.0], high=[1.0], rest=[0.0]))
+        loop = Loop(
+            WallClock(period_ns), NoPlant(), ConventionalPolicy(Still()), gate, sensors=[attached]
+        )
+        loop.clock.start()
+        detaching = missed = 0
+        for _ in range(times):
+            feeder = Feeder("robot", size=(64, 48), paced=True)
+            feeder.send(events_at(1000))
+            tick_until(loop, lambda: attached.fed)
+            before = loop.clock.overruns
+            assert attached.detach()
+            ticks = tick_until(loop, lambda: not attached.fed)
+            detaching += ticks
+            missed += loop.clock.overruns - before
+            feeder.close()
+    assert detaching >= times
+    assert missed < times // 2
+
+
+class Still(Controller):
+    """Stays at rest."""
+
+    def __init__(self):
+        self._rest = np.zeros(1)
+
+    def control(self, batches, now_ns):
+        return self._rest
+
+
+def events_at(t_us):
+    events = np.zeros(1, EVENT)
+    events["t"] = t_us
+    return events
+
+
+def tick_until(loop, condition):
+    """Tick in real time until `condition()`; how many ticks that took."""
+    for tick in range(1, 1000):
+        loop.tick()
+        loop.clock.wait()
+        if condition():
+            return tick
+    raise AssertionError("waited in vain")
+
+
+def linked(tmp_path, endpoint, who, loop="loop"):
+    """The file by which `who` finds a loop, and the keys of the loop's side."""
+    for name in {who, loop, "camera"}:
+        if not (tmp_path / f"{name}.secret").exists():
+            make_keys(tmp_path, name)
+    file = tmp_path / f"{who}.yaml"
+    allow = f"[{loop}.public]"
+    file.write_text(f"endpoint: {endpoint}\nsecret: {who}.secret\nallow: {allow}\n")
+    return str(file)
+
+
+def loop_keys(tmp_path):
+    linked(tmp_path, "ipc://x", "camera")
+    own = read_secret(tmp_path / "loop.secret")
+    return Curve(*own, frozenset([read_public(tmp_path / "camera.public")]))
+
+
+def test_a_feeder_with_an_allowed_key_comes_over_tcp_and_another_after_it(tmp_path):
+    keys = loop_keys(tmp_path)
+    with AttachedSensor("robot", wait=True, endpoint=ANYWHERE, curve=keys, **SIZE) as sensor:
+        file = linked(tmp_path, sensor.endpoint, "camera")
+        with Feeder(file, size=(64, 48), paced=False) as feeder:
+            feeder.send(events_at(500))
+            feeder.send_silence(3000)
+            assert sensor.read(2_000_000).values["t"].tolist() == [500]
+            assert feeder.finish() == 0
+        assert len(sensor.read(4_000_000).values) == 0
+    with AttachedSensor("robot", endpoint=ANYWHERE, curve=keys, **SIZE) as sensor:
+        file, loop = linked(tmp_path, sensor.endpoint, "camera"), LockstepClock(1_000_000)
+        for _ in range(2):
+            with Feeder(file, size=(64, 48), paced=True) as feeder:
+                feeder.send(events_at(500))
+                until_read(sensor, loop, 1)
+                assert feeder.finish() == 0
+
+
+def until_read(sensor, clock, count):
+    """Tick until so many events have come."""
+    while count:
+        clock.wait()
+        count -= len(sensor.read(clock.now_ns).values)
+
+
+@pytest.mark.parametrize("who", ["stranger", "nobody"])
+def test_a_feeder_without_an_allowed_key_is_not_heard(tmp_path, who):
+    keys = loop_keys(tmp_path)
+    with AttachedSensor("robot", endpoint=ANYWHERE, curve=keys, **SIZE) as sensor:
+        file = linked(tmp_path, sensor.endpoint, "stranger")
+        if who == "nobody":
+            Path(file).write_text(f"endpoint: {sensor.endpoint}\n")
+        with pytest.raises(LinkError, match=r"nobody (answered|took)") as refusal:
+            Feeder(file, size=(64, 48), paced=True, timeout_s=1.0)
+        assert who == "nobody" or "does it allow this side's key" in str(refusal.value)
+        assert not sensor.fed
+        file = linked(tmp_path, sensor.endpoint, "camera")
+        with Feeder(file, size=(64, 48), paced=True) as feeder:
+            feeder.send(events_at(500))
+            until_read(sensor, LockstepClock(1_000_000), 1)
+
+
+def test_a_link_to_another_machine_needs_keys(tmp_path):
+    file = tmp_path / "far.yaml"
+    file.write_text("endpoint: tcp://192.0.2.7:5560\n")
+    with pytest.raises(ConfigError, match=r"far\.yaml:1: .*needs secret and allow"):
+        Feeder(str(file), size=(64, 48), paced=True)
+    with pytest.raises(MissingFileError, match=r"nowhere\.yaml"):
+        Feeder(str(tmp_path / "nowhere.yaml"), size=(64, 48), paced=True)
+    with pytest.raises(ConfigError, match="other machines could reach it"):
+        AttachedSensor("robot", endpoint="tcp://0.0.0.0:5560", **SIZE)

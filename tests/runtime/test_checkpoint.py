@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reflexarc.runtime.batch import EVENT
 from reflexarc.runtime.checkpoint import (
     MAGIC,
     SCHEMA,
@@ -205,3 +206,54 @@ def test_networks_differ_by_file_and_step(tmp_path):
     other.write_text("2")
     assert digest_of([one], 5) == digest_of([one], 5)
     assert len({digest_of([one], 5), digest_of([other], 5), digest_of([one], 6)}) == 3
+
+
+RECORD = np.dtype([("at", [("ns", "<i8"), ("frac", "<f8")]), ("unit", "<i4")])
+
+
+def test_records_come_back_bit_for_bit(shelf):
+    events = np.zeros(5, EVENT)
+    events["t"], events["on"] = range(5), True
+    found = {
+        "events": events,
+        "nested": np.frombuffer(np.random.default_rng(1).bytes(60), RECORD),
+        "one": np.zeros((), RECORD),
+    }
+    shelf.write(NETWORK, parts(found))
+    again = shelf.newest(NETWORK)[0].arrays
+    for name, array in found.items():
+        assert again[name].dtype == array.dtype
+        assert again[name].shape == array.shape
+        assert again[name].tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize(
+    "dtype", ["O", "M8[ns]", "U3", "c16", [("x", "O")], {"names": ["x"], "formats": ["u1"],
+    "offsets": [3]}, [("x", "<f8", 3)]]
+)  # fmt: skip
+def test_what_is_no_number_or_packed_record_is_refused_when_it_is_described(dtype):
+    with pytest.raises(ValueError):
+        describe({"w": np.zeros(2, dtype)}, NETWORK, 0, "")
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "[]",
+        '[{"name":"","dtype":"<f8"}]',
+        '[{"name":"x","dtype":"|O8"}]',
+        '[{"name":"x","dtype":"<f8"},{"name":"x","dtype":"<f8"}]',
+        "[" * 500,
+        '[{"name":"x","dtype":' * 300,
+    ],
+)
+def test_records_of_others_are_refused(dtype):
+    text = HEAD % (SCHEMA, '{"name":"w","dtype":%s,"shape":[0]}' % dtype)  # noqa: UP031
+    with pytest.raises(CheckpointError):
+        decode(sealed(text.encode()), "x.ckpt")
+
+
+def test_a_checkpoint_of_the_first_schema_has_the_network_alone():
+    text = HEAD % (1, '{"name":"w","dtype":"<f8","shape":[1]}')
+    found = decode(sealed(text.encode(), bytes(8)), "x.ckpt")
+    assert found.arrays.keys() == {"network/w"}

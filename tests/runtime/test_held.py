@@ -211,6 +211,29 @@ def test_a_failing_part_stops_the_robot_in_the_same_tick(part, way):
     limit.close()
 
 
+def test_a_gate_that_forgets_its_slew_limit_is_found_out():
+    loop = running(held(slew=[50.0, 50.0]))
+    before = loop.plant.frames[-1]
+    loop.gate.guard = lambda wanted, duration_s: np.array([-1.0, -1.0])  # in range, and a jump
+    beat(loop)
+    assert loop.mode.state is State.STOPPING
+    assert "the gate let out a command that it forbids" in loop.failure
+    frames = np.array([before, *loop.plant.frames[-1:]])
+    assert np.abs(np.diff(frames, axis=0)).max() <= 0.05 + 1e-12
+
+
+def test_a_gate_that_works_again_goes_on_from_the_last_command():
+    loop = running(held(slew=[50.0, 50.0]))
+    sent, guard = len(loop.plant.frames), loop.gate.guard
+    loop.gate.guard = lambda *_: 1 / 0
+    beat(loop, 3)
+    loop.gate.guard = guard
+    beat(loop, 3)
+    frames = np.array(loop.plant.frames[sent - 1 :])
+    assert len(frames) == 7
+    assert np.abs(np.diff(frames, axis=0)).max() <= 0.05 + 1e-12
+
+
 def test_a_safe_stop_takes_five_frames():
     loop = running(held())
     loop.halt("enough")

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from reflexarc.runtime.errors import ConfigError
+from reflexarc.runtime.keys import make_keys
 from reflexarc.runtime.scenario import SHIPPED, Scenario, find, shipped
 
 
@@ -111,3 +112,28 @@ def test_code_that_fails_to_import_is_one_line(folder):
     (folder / "world.py").write_text("import nothing_of_this_name\n")
     with pytest.raises(ConfigError, match=r"world.code: world.py cannot be imported: .*nothing_of"):
         Scenario.load(str(folder))
+
+
+LINK = {"endpoint": "tcp://127.0.0.1:*", "secret": "loop.secret", "allow": ["camera.public"]}
+
+
+def test_an_attached_stream_may_come_from_another_machine(folder):
+    name = edit(folder, lambda data: data["attach"][0].update(link=LINK))
+    with pytest.raises(
+        ConfigError, match=r"scenario.yaml:\d+: attach.0.link.secret: .*loop.secret"
+    ):
+        Scenario.load(name).check()
+    for who in ("loop", "camera"):
+        make_keys(folder, who)
+    scenario = Scenario.load(name)
+    scenario.check()
+    (sensor,) = scenario.make_attached()
+    with sensor:
+        assert sensor.endpoint.startswith("tcp://127.0.0.1:")
+
+
+def test_an_open_port_without_keys_is_refused(folder):
+    open_to_all = {"endpoint": "tcp://0.0.0.0:5560"}
+    name = edit(folder, lambda data: data["attach"][0].update(link=open_to_all))
+    with pytest.raises(ConfigError, match=r"attach\.0\.link.*it needs secret and allow"):
+        Scenario.load(name)
