@@ -25,7 +25,8 @@ from reflexarc.runtime.plasticity import RewardStdp
 from reflexarc.runtime.save import save
 
 DT_S = 0.001
-CELLS = 128
+#: Of the picture of 64 x 32 pixels; each cell is a line of the camera.
+CELL_PX, COLUMNS, ROWS = 4, 16, 8
 MEMBRANE_S = 0.02
 #: A spike of weight 1 moves the membrane by this share of the threshold.
 JUMP = 0.04
@@ -39,10 +40,8 @@ W_MIN = 0.0
 def build() -> Network:
     """The network before it has learnt anything, the same at every call."""
     net = Builder(seed=1)
-    camera = net.input("camera", CELLS)
-    # a spike of weight 1 moves the membrane by JUMP
-    jumps = LIF(tau_s=MEMBRANE_S, r=JUMP / -expm1(-DT_S / MEMBRANE_S))
-    motors = net.population("motors", 2, jumps)
+    camera = net.input("camera", ROWS * COLUMNS)
+    motors = net.population("motors", 2, motor_model())
     for n, side in enumerate(("left", "right")):
         net.modulator(f"reward_{side}")
         learns = RewardStdp(
@@ -63,6 +62,11 @@ def build() -> Network:
         )
     net.output("steering", motors)
     return net.build(mode="clocked", dt_s=DT_S)
+
+
+def motor_model() -> LIF:
+    """A leaky neuron of threshold 1; a spike of weight 1 raises its membrane by JUMP."""
+    return LIF(tau_s=MEMBRANE_S, r=JUMP / -expm1(-DT_S / MEMBRANE_S))
 
 
 if __name__ == "__main__":
