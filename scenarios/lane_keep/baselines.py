@@ -1,4 +1,4 @@
-"""What a roboticist would use: pure pursuit, PID on the lane offset, and a vehicle of Braitenberg's.
+"""What a roboticist would use: pure pursuit, PID on the offset, and a vehicle of Braitenberg's.
 
 Angles in rad, above 0 to the left.
 """
@@ -50,7 +50,9 @@ class PurePursuit(Controller):
         del now_ns
         for batch in batches:
             if batch.stream == "path":
-                x, y = (np.interp(self._ahead_m, AHEAD_M, way) for way in batch.values.reshape(-1, 2).T)
+                x, y = (
+                    np.interp(self._ahead_m, AHEAD_M, way) for way in batch.values.reshape(-1, 2).T
+                )
                 self._steering = np.arctan([2 * WHEELBASE_M * y / (x * x + y * y)])
         return self._steering
 

@@ -31,10 +31,10 @@ MEMBRANE_S = 0.02
 #: A spike of weight 1 moves the membrane by this share of the threshold.
 JUMP = 0.04
 FIRST_WEIGHT = 0.3
-A_PLUS = 5e-4
+A_PLUS = 1e-3
 A_MINUS = 0.0
-ELIGIBILITY_S = 0.5
-W_MIN = 0.0
+ELIGIBILITY_S = 1.0
+W_MIN = -1.0
 
 
 def build() -> Network:

@@ -85,3 +85,8 @@ class Track:
         k = round(along_m / self.length_m * len(self.points)) % len(self.points)
         (x, y), heading = self.points[k], float(self.headings[k])
         return float(x - left_m * np.sin(heading)), float(y + left_m * np.cos(heading)), heading
+
+    def ahead(self, along_m: float, far_m: FloatArray) -> FloatArray:
+        """X and y of the centre line `far_m` ahead of a spot, m, shape (len(far_m), 2)."""
+        steps = np.round((along_m + far_m) / self.length_m * len(self.points)).astype(int)
+        return np.asarray(self.points[steps % len(self.points)])
