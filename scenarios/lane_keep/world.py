@@ -32,7 +32,7 @@ class CameraConfig(Strict):
 
     width: int = Field(default=64, ge=8, le=128)
     height: int = Field(default=32, ge=8, le=128)
-    period_ns: int = Field(default=5_000_000, ge=1_000_000)
+    period_ns: int = Field(default=10_000_000, ge=1_000_000)
     field_of_view_deg: float = Field(default=45.0, ge=10, le=120)
     pixels: PixelSpec = PixelSpec()
 
