@@ -16,6 +16,7 @@ from reflexarc.runtime.errors import ConfigError
 from reflexarc.runtime.launch import run_policy
 from reflexarc.runtime.policy import NetworkPolicy
 from reflexarc.runtime.progress import Silent
+from reflexarc.runtime.replay import replay
 from reflexarc.runtime.save import save
 from reflexarc.runtime.scenario import SHIPPED, Scenario
 from reflexarc.runtime.world import World
@@ -319,6 +320,24 @@ def test_file_is_what_the_script_writes(tmp_path: Path) -> None:
         assert written.exists() == there.exists()
     shipped = SHIPPED / "lane_keep" / "network.yaml"
     assert (tmp_path / "network.yaml").read_text() == shipped.read_text()
+
+
+@pytest.mark.usefixtures("_needs_pybullet")
+def test_a_recording_holds_all_of_the_network_and_replays(tmp_path: Path) -> None:
+    scenario = Scenario.load("lane-keep", ["seconds=1.0"])
+    assert [path.suffix for path in scenario.network_files] == [".yaml", ".nir", ".npz"]
+    run_policy(scenario, "network", tmp_path / "run.mcap", Silent())
+    assert replay(tmp_path / "run.mcap").identical
+
+
+@pytest.mark.usefixtures("_needs_pybullet")
+def test_the_bus_changes_nothing() -> None:
+    """The world in a process of its own."""
+    scores = [
+        run_policy(Scenario.load("lane-keep", settings), "network", None, Silent()).score
+        for settings in (["seconds=2.0"], ["seconds=2.0", "world.process=own"])
+    ]
+    assert scores[0] == scores[1] != 0
 
 
 @pytest.mark.usefixtures("_needs_pybullet")
