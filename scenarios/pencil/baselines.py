@@ -1,4 +1,4 @@
-"""What a roboticist would use: PD on the true state, and PD or PID on lines tracked in the events."""
+"""What a roboticist would use: PD on the true state, PD or PID on lines tracked in the events."""
 
 from __future__ import annotations
 
@@ -120,4 +120,4 @@ class LineTracker:
         self._sums *= exp(-self._forget * last[-1]) if len(last) else 1.0
         one = np.ones_like(x)
         self._sums += np.array([one, z]) * weight @ np.array([one, z, x]).T
-        self.place_and_slope = np.linalg.solve(self._sums[:, :2], self._sums[:, 2])
+        self.place_and_slope[:] = np.linalg.solve(self._sums[:, :2], self._sums[:, 2])

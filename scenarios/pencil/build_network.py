@@ -3,10 +3,10 @@
     python -m reflexarc.scenarios.pencil.build_network [FILE.yaml]
 
 Each camera has a network of its own, and both are alike. What it knows of its line are the place of
-the rod's foot and its lean, and their rates: `state`. Cells of `beside` compare every event with the
-line that `state` expects: one for each pixel and each of `STEPS_M`, which fires together
-with an event that lies further to the right than that. So their spikes say how far beside the line
-the events are; what is far from it counts little, for it may be noise (Conradt et al. 2009). They
+the rod's foot and its lean, and their rates: `state`. Cells of `beside` compare every event with
+the line that `state` expects: one for each pixel and each of `STEPS_M`, which fires together with
+an event that lies further to the right than that. So their spikes say how far beside the line the
+events are; what is far from it counts little, for it may be noise (Conradt et al. 2009). They
 correct `state` as a Kalman filter does, which predicts it from its own command. `cells`, a
 population tuned to the state, give the optimal acceleration (the Neural Engineering Framework,
 Eliasmith & Anderson 2003).
@@ -14,8 +14,9 @@ Eliasmith & Anderson 2003).
 What is learnt while it runs is where upright is: `adapts` starts at zero and follows the place of
 the foot (PES). While the foot is off the middle, the correction at the present state grows.
 
-    camera -> seen (LIF) -> beside (LIF) -> state (LI) -> cells (LIF) -> nominal (LI)    -> acceleration
-                 state -> beside                  state <- both commands  adapts -> correction (LI) ->
+    camera -> seen (LIF) -> beside (LIF) -> state (LI) -> cells (LIF) -> nominal (LI)
+    state -> beside;  both commands -> state              adapts -> correction (LI)
+    acceleration = nominal + correction
 """
 
 from __future__ import annotations
@@ -50,12 +51,12 @@ STATE_SCALE: FloatArray = np.array([0.05, 0.4, 0.12, 1.0])
 EVENTS, EVENT_M = 10.0, 0.003
 CHANCE_M_S, CHANCE_RAD_S = 0.3, 2.0
 #: Squared weights of the state, for an effort of 1 m/s2 (see `optimal_gain`).
-WEIGHTS: FloatArray = np.array([3000.0, 300.0, 1000.0, 10.0])
+WEIGHTS: FloatArray = np.array([30000.0, 1000.0, 1000.0, 10.0])
 COMMAND_SCALE_M_S2 = 10.0
 CELLS, CELL_TAU_S = 300, 0.02
 COMMAND_TAU_S = 0.004
 #: By how much the correction grows in a second for a foot that is 1 m off, in m/s2.
-LEARNING_PER_S = 60.0
+LEARNING_PER_S = 150.0
 #: The largest correction is about this, in m/s2.
 MOST_M_S2 = 6.0
 

@@ -21,7 +21,7 @@ from reflexarc.sensors.mount import Mount
 from reflexarc.sensors.renderer import LightSpec, RasterRenderer, RendererSpec
 from reflexarc.sensors.scene import Link, Scene
 
-SLIDES, LEANS, ROD = (0, 1), (2, 3), 3
+SLIDES, LEANS, PLATE, ROD = (0, 1), (2, 3), 1, 3
 #: The drives stop here, on either side of the middle.
 FURTHEST_M = 0.08
 #: What the drives may push with: they are as stiff as screws.
@@ -58,7 +58,8 @@ class Stage:
         pybullet.setTimeStep(step_s, **self._in)
         pybullet.setGravity(0, 0, -GRAVITY_M_S2, **self._in)
         file = str(Path(__file__).with_name("pencil.urdf"))
-        self._body = pybullet.loadURDF(file, useFixedBase=True, **self._in)
+        inertia = pybullet.URDF_USE_INERTIA_FROM_FILE
+        self._body = pybullet.loadURDF(file, useFixedBase=True, flags=inertia, **self._in)
         for joint in (*SLIDES, *LEANS):
             pybullet.changeDynamics(
                 self._body, joint, linearDamping=0, angularDamping=0, jointDamping=0, **self._in
@@ -106,7 +107,7 @@ class Stage:
         )
 
     def state(self) -> FloatArray:
-        """Place (m), speed (m/s), lean (rad) and its rate (rad/s), each along x and y; shape (8,)."""
+        """Place (m), speed (m/s), lean (rad), its rate (rad/s), each along x and y; shape (8,)."""
         x, y, lean_x, lean_y = pybullet.getJointStates(self._body, (*SLIDES, *LEANS), **self._in)
         slides, leans = np.array([x[:2], y[:2]]), np.array([lean_x[:2], lean_y[:2]])
         return np.concatenate((slides.T.ravel(), leans.T.ravel()))
@@ -128,7 +129,9 @@ class Stage:
             light=LightSpec(to_light=(0.0, 0.0, 1.0), ambient=0.6, background=1.0),
         )
         links = {axis: Link(stand, -1) for axis, stand in self._stands.items()}
+        self._show_plate(0.0)  # a screen before it hides it from the cameras
         scene = Scene(self._client, also=list(links.values()))
+        self._show_plate(1.0)
         return {
             axis: RasterRenderer(spec, scene, Mount(mount(axis), link))
             for axis, link in links.items()
@@ -137,13 +140,17 @@ class Stage:
     @property
     def client(self) -> int:
         """Of PyBullet, for pictures of the whole."""
-        return self._client
+        return int(self._client)
 
     def close(self) -> None:
         """Give back the physics server. May be called twice."""
         if self._client >= 0:
             pybullet.disconnect(**self._in)
             self._client = -1
+
+    def _show_plate(self, alpha: float) -> None:
+        colour = (0.6, 0.6, 0.6, alpha)
+        pybullet.changeVisualShape(self._body, PLATE, rgbaColor=colour, **self._in)
 
     def _at(self, along_m: float) -> tuple[float, ...]:
         """Where the point of the rod at this distance from its foot is."""

@@ -19,12 +19,14 @@ def test_scenarios(reflexarc):
     assert [line.split()[0] for line in lines] == [
         "gaze",
         "goalie",
+        "pencil",
         "pole-balance",
         "reach-payload",
     ]
     assert set(json.loads(reflexarc("scenarios", "--json", check=0).stdout)) == {
         "gaze",
         "goalie",
+        "pencil",
         "pole-balance",
         "reach-payload",
     }
@@ -56,7 +58,7 @@ def test_doctor(reflexarc):
         (["run"], "Missing argument 'NAME'"),
         (
             ["run", "nope"],
-            "no scenario 'nope'; there are: gaze, goalie, pole-balance, reach-payload",
+            "no scenario 'nope'; there are: gaze, goalie, pencil, pole-balance, reach-payload",
         ),
         (["run", "gaze", "--seconds", "abc"], "--seconds"),
         (["run", "gaze", "--seconds", "-1"], "--set seconds: input should be greater than 0"),

@@ -47,7 +47,7 @@ def test_settings_reach_the_parts():
 def test_an_unknown_scenario_lists_the_known_ones():
     with pytest.raises(
         ConfigError,
-        match=r"no scenario 'pole'; there are: gaze, goalie, pole-balance, reach-payload",
+        match=r"no scenario 'pole'; there are: gaze, goalie, pencil, pole-balance, reach-payload",
     ):
         find("pole")
 
