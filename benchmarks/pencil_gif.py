@@ -1,6 +1,6 @@
 """Draws the rod on its stage beside what the two cameras see, as a GIF.
 
-    python benchmarks/pencil_gif.py FILE.gif [--seed 0] [--begin 6] [--seconds 4]
+    python benchmarks/pencil_gif.py FILE.gif [--seed 0] [--begin 7] [--seconds 2.4]
 
 A frame is 40 ms and is shown for as long. Orange events are brighter, blue darker.
 """
@@ -81,8 +81,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("file")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--begin", type=float, default=6.0)
-    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--begin", type=float, default=7.0)
+    parser.add_argument("--seconds", type=float, default=2.4)
     options = parser.parse_args()
     scenario = Scenario.load("pencil")
     world, gate = scenario.make_world(options.seed), scenario.make_gate()

@@ -164,7 +164,7 @@ def covariance() -> FloatArray:
     error = np.eye(4) * 1e-3
     for _ in range(5000):
         before = a @ error @ a.T + chance
-        error = np.linalg.inv(np.linalg.inv(before) + told)
+        error[:] = np.linalg.inv(np.linalg.inv(before) + told)
     return np.asarray(error)
 
 

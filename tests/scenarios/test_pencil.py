@@ -202,13 +202,13 @@ def test_score_counts_the_middle_and_ends_with_the_fall() -> None:
 def test_the_tracker_finds_a_line_among_noise() -> None:
     generator = np.random.default_rng(1)
     tracker = LineTracker(150.0, 0.015)
-    row = generator.integers(0, 48, 4000)
-    column = generator.integers(0, 48, 4000)
+    row = generator.integers(0, 48, 40_000)
+    column = generator.integers(0, 48, 40_000)
     x, z = view.on_plane(column, row)
     near = np.abs(x - 0.01 - 0.1 * z) < 0.004
-    events = np.zeros(4000, EVENT)
+    events = np.zeros(40_000, EVENT)
     events["x"], events["y"] = column, row
-    kept = events[near | (generator.random(4000) < 0.05)]
+    kept = events[near | (generator.random(40_000) < 0.02)]
     for part in np.array_split(kept, 40):
         tracker.update(part)
     place, slope = tracker.place_and_slope
