@@ -4,7 +4,7 @@
 
 Without `--latency`: one long run of each policy under taps, without noise or turned cameras. With
 it: the largest latency (world.config.latency_ns, in steps of 2 ms) with which the rod stands for
-9 s under taps in every one of the worlds, by bisection up to 62 ms: what holds is taken to hold
+6 s under taps in every one of the worlds, by bisection up to 62 ms: what holds is taken to hold
 with less. Lockstep: the figures do not depend on the machine, but for `cpu_s`.
 """
 
@@ -25,7 +25,7 @@ from reflexarc.scenarios.pencil.score import Standing
 
 TAPPED = "world.config.changes=[{at_s: 2.0, set: {tap_n_s: 0.001}}]"
 POLICIES = ("network", "pd-truth", "pd-line", "pid-line")
-STEP_NS, STEPS, LATENCY_S = 2_000_000, 32, 9.0
+STEP_NS, STEPS, LATENCY_S = 2_000_000, 32, 6.0
 
 
 def stands(policy: str, seed: int, seconds: float, latency_ns: int = 0) -> Standing:

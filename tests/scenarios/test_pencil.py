@@ -300,7 +300,7 @@ def test_the_network_holds_the_rod_under_taps_and_noise() -> None:
 
 @pytest.mark.usefixtures("_needs_pybullet")
 def test_learning_brings_the_rod_back_when_the_cameras_are_turned() -> None:
-    changes = "world.config.changes=[{at_s: 0.5, set: {camera_turn_rad: 0.02}}]"
+    changes = "world.config.changes=[{at_s: 0.5, set: {camera_turn_rad: 0.04}}]"
     _, frozen, _ = stood(5.0, None, changes, "learning=false")
     _, learnt, policy = stood(5.0, None, changes)
     assert isinstance(policy, NetworkPolicy)
