@@ -6,7 +6,7 @@ A recording is an MCAP file (https://mcap.dev, profile `reflexarc`), complete in
 |-------------------|--------------------|--------------------------------------------------------|
 | metadata          | `reflexarc`        | configuration, seed, versions; see `Recorder`          |
 | attachment        | `scenario.yaml`    | the scenario as it was written                         |
-| attachment        | `network/<name>`   | the network's graph, and its sidecar where it has one  |
+| attachment        | `network/<name>`   | the network's graph, its sidecar and arrays, if any    |
 | message, per tick | `streams/<stream>` | each batch that was observed, in order                 |
 | message, per tick | `outputs/<port>`   | what left each output port of the network              |
 | message, per tick | `commands`         | the command that left the gate                         |

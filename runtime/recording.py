@@ -105,7 +105,7 @@ class Recording:
         path: the file.
         start: what was run.
         end: how the recording ended.
-        network_files: the network's graph, and its sidecar where it has one, by name.
+        network_files: the network's graph, its sidecar and arrays where it has them, by name.
         weights: plastic weights at the end by edge: float64 bytes, row after row.
         streams, ports: what was recorded.
         last_ns: loop time of the last message.
@@ -236,7 +236,9 @@ class Recording:
             raise ConfigError(f"{self.path}: the network file '{network}' is missing; record again")
         if Path(network).suffix in (".yaml", ".yml"):
             sidecar = parse_yaml(files[network].decode(), f"{self.path}: {network}").data
-            sidecar["graph"] = Path(str(sidecar.get("graph"))).name
+            for key in ("graph", "arrays"):
+                if key in sidecar:
+                    sidecar[key] = Path(str(sidecar[key])).name
             files[network] = _yaml(sidecar)
         (folder / NETWORK_FILES).mkdir()
         for name, data in files.items():

@@ -33,7 +33,7 @@ from reflexarc.runtime.faults import FaultsSpec
 from reflexarc.runtime.keys import LinkSpec
 from reflexarc.runtime.network import Input, Network, Output
 from reflexarc.runtime.policy import ConventionalPolicy, NetworkPolicy, Policy
-from reflexarc.runtime.sidecar import load
+from reflexarc.runtime.sidecar import files_of, load
 from reflexarc.runtime.world import Controller, Device, Part, Score, World
 from reflexarc.sensors.encoders import EncoderSpec, make_encoder
 
@@ -253,9 +253,8 @@ class Scenario:
 
     @property
     def network_files(self) -> list[Path]:
-        """The files the network was read from: a graph, or a sidecar and its graph."""
-        named = self.folder / self.spec.network
-        return list(dict.fromkeys([named, Path(self.network.source)]))
+        """The files the network was read from: a graph, or a sidecar, its graph and its arrays."""
+        return files_of(self.folder / self.spec.network)
 
     def make_world(self, seed: int) -> World:
         """A fresh world, in wall mode told so. Raises ConfigError where the scenario has none."""

@@ -129,6 +129,17 @@ def load(
     return network
 
 
+def files_of(path: Path) -> list[Path]:
+    """The files that `load` reads for a path: a graph, or a sidecar, its graph and its arrays.
+
+    Raises as `load`.
+    """
+    if path.suffix.lower() not in (".yaml", ".yml"):
+        return [path]
+    sidecar = read_yaml(path).validate(Sidecar)
+    return [path, *(path.parent / name for name in (sidecar.graph, sidecar.arrays) if name)]
+
+
 def _joined(path: Path, sidecar: Sidecar, arrays: dict[str, Array], document: Document) -> Network:
     """The graph of `path` with the nodes that only the sidecar has."""
     graph = nirfile.read(path)

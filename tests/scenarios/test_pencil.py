@@ -1,5 +1,6 @@
 """The rod on its stage: the world, its score, its baselines and its network."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +12,13 @@ import pytest
 from reflexarc.runtime.batch import EVENT
 from reflexarc.runtime.clock import LockstepClock
 from reflexarc.runtime.errors import ConfigError
+from reflexarc.runtime.launch import launch
 from reflexarc.runtime.loop import Loop, Tick
 from reflexarc.runtime.network import Linear
 from reflexarc.runtime.nirfile import read
 from reflexarc.runtime.policy import NetworkPolicy
+from reflexarc.runtime.progress import progress_on
+from reflexarc.runtime.replay import replay
 from reflexarc.runtime.save import save
 from reflexarc.runtime.scenario import SHIPPED, Scenario
 from reflexarc.runtime.world import LocalPlant
@@ -306,6 +310,15 @@ def test_learning_brings_the_rod_back_when_the_cameras_are_turned() -> None:
     assert isinstance(policy, NetworkPolicy)
     assert policy.program.weights("adapts_x").any()
     assert learnt > frozen + 1.0
+
+
+@pytest.mark.usefixtures("_needs_pybullet")
+def test_a_recording_holds_all_of_the_network_and_replays(tmp_path: Path) -> None:
+    scenario = Scenario.load("pencil", ["seconds=0.2", "baselines={}"])
+    names = [file.name for file in scenario.network_files]
+    assert names == ["network.yaml", "network.nir", "network.npz"]
+    launch(scenario, tmp_path, progress_on(io.StringIO()))
+    assert replay(tmp_path / "network.mcap").identical
 
 
 @pytest.mark.parametrize(
