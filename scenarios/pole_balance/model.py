@@ -39,7 +39,7 @@ def lqr_gain(a: FloatArray, b: FloatArray, q: FloatArray, r: float, period_s: fl
     The plant is discretised with the force held over `period_s`; the Riccati difference equation
     is iterated until it stands still.
     """
-    ad, bd = _hold(a, b, period_s)
+    ad, bd = hold(a, b, period_s)
     p = q.copy()
     for _ in range(100_000):
         k = np.linalg.solve(np.atleast_2d(r) + bd.T @ p @ bd, bd.T @ p @ ad)
@@ -50,7 +50,7 @@ def lqr_gain(a: FloatArray, b: FloatArray, q: FloatArray, r: float, period_s: fl
     return np.asarray(k[0])
 
 
-def _hold(a: FloatArray, b: FloatArray, period_s: float) -> tuple[FloatArray, FloatArray]:
+def hold(a: FloatArray, b: FloatArray, period_s: float) -> tuple[FloatArray, FloatArray]:
     """Zero-order hold by the Taylor series of the matrix exponential of [[a, b], [0, 0]]."""
     n = len(a)
     joint = np.zeros((n + 1, n + 1))

@@ -22,6 +22,7 @@ def test_scenarios(reflexarc):
         "goalie",
         "land",
         "lane-keep",
+        "pencil",
         "pole-balance",
         "reach-payload",
     ]
@@ -31,6 +32,7 @@ def test_scenarios(reflexarc):
         "goalie",
         "land",
         "lane-keep",
+        "pencil",
         "pole-balance",
         "reach-payload",
     }
