@@ -148,7 +148,7 @@ def test_score_is_time_and_a_penalty_for_landing_hard() -> None:
 
 
 def test_a_charge_that_cannot_fly_is_one_line() -> None:
-    with pytest.raises(ConfigError, match="greater than 0.5 .got 0.2") as caught:
+    with pytest.raises(ConfigError, match=r"greater than 0\.5 \(got 0\.2\)") as caught:
         Scenario.load("land", ["world.config.changes=[{at_s: 0, set: {charge: 0.2}}]"])
     assert "\n" not in str(caught.value)
 
