@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from reflexarc.ext.pixels import PixelArray
 from reflexarc.ext.poses import between
+from reflexarc.ext.raster import contrast_between
 from reflexarc.runtime.batch import Array, Batch
 from reflexarc.runtime.clock import perf_ns
 from reflexarc.runtime.config import Strict
@@ -20,6 +21,8 @@ from reflexarc.sensors.renderer import RasterRenderer
 
 #: How much of a tick rendering may take in wall mode, where the shutter does not say.
 WALL_SHARE = 0.5
+#: How much finer than `motion_px` contrast can make the steps from picture to picture.
+FINEST = 16
 
 
 class ShutterSpec(Strict):
@@ -27,6 +30,9 @@ class ShutterSpec(Strict):
 
     Attributes:
         motion_px: how far anything may move in the image between two pictures.
+        contrast: how much any pixel may change from one to the next, relative to the darker (which
+            is linear below 20 of 255, as pixels are). Where the last two differed by more, the next
+            comes after less motion, down to a sixteenth. None: motion alone counts.
         shortest_ns: least time between two pictures, however fast it is.
         longest_ns: most time between two pictures.
         budget_ns: how long rendering may take between two reads. What is left then is put off and
@@ -35,6 +41,7 @@ class ShutterSpec(Strict):
     """
 
     motion_px: float = Field(default=0.25, gt=0, le=10)
+    contrast: float | None = Field(default=0.6, gt=0)
     shortest_ns: int = Field(default=100_000, ge=1_000)
     longest_ns: int = Field(default=10_000_000, ge=1_000)
     budget_ns: int | None = Field(default=None, ge=0)
@@ -49,8 +56,9 @@ class ShutterSpec(Strict):
 class AdaptiveCamera(EventCamera):
     """An event camera whose next picture follows the largest motion in the image.
 
-    The rule is that of ESIM (Rebecq, Gehrig & Scaramuzza 2018): a picture whenever something has
-    moved by `motion_px` since the last one, within the bounds of its ShutterSpec. Call `step` after
+    The rules are those of ESIM (Rebecq, Gehrig & Scaramuzza 2018): a picture whenever something has
+    moved by `motion_px` since the last one, or by less where that would change a pixel by more than
+    `contrast`, within the bounds of its ShutterSpec. Call `step` after
     every physics step. Between two steps links move along a line and turn along an arc, so that a
     fast thing is seen several times in a step; while nothing moves, nothing is rendered, and the
     last picture is shown again every `longest_ns`, for the pixels have noise of their own. What is
@@ -75,6 +83,7 @@ class AdaptiveCamera(EventCamera):
         self._pictured = self._before = renderer.scene.look()
         self._pictured_ns = self._before_ns = 0
         self._moved_px = 0.0
+        self._limit_px = spec.motion_px
         self._spent_ns = 0
         self.rendered = self.repeated = self.yielded = 0
 
@@ -110,7 +119,7 @@ class AdaptiveCamera(EventCamera):
             **super().state(),
             "shutter/pictured": self._pictured.copy(),
             "shutter/before": self._before.copy(),
-            "shutter/moved_px": np.array([self._moved_px]),
+            "shutter/moved_px": np.array([self._moved_px, self._limit_px]),
             "shutter/clock": np.array([*clock, *counts], dtype=np.int64),
         }
 
@@ -123,7 +132,7 @@ class AdaptiveCamera(EventCamera):
             ValueError: a state of another camera or another scene. Nothing has changed then.
         """
         links = self._renderer.scene.look().shape
-        mine = {"pictured": links, "before": links, "moved_px": (1,), "clock": (6,)}
+        mine = {"pictured": links, "before": links, "moved_px": (2,), "clock": (6,)}
         mine = {f"shutter/{name}": shape for name, shape in mine.items()}
         if any(name not in state or state[name].shape != shape for name, shape in mine.items()):
             raise ValueError("the state is not one of an adaptive camera in this scene")
@@ -132,7 +141,8 @@ class AdaptiveCamera(EventCamera):
         self._pictured_ns, self._before_ns, self.rendered, self.repeated, self.yielded = clock
         self._pictured = state["shutter/pictured"].copy()
         self._before = state["shutter/before"].copy()
-        self._moved_px, self._spent_ns = float(state["shutter/moved_px"][0]), 0
+        self._moved_px, self._limit_px = map(float, state["shutter/moved_px"])
+        self._spent_ns = 0
         self._geometry = self._renderer.scene.geometry
         self._image = self._renderer.draw(self._pictured) if drawn else None
 
@@ -178,26 +188,34 @@ class AdaptiveCamera(EventCamera):
 
     def _due(self, to_px: float, now_ns: int) -> Floats:
         """When in a step (0 to 1) pictures are due, if motion in the image grows evenly in it."""
-        spec, from_px = self._spec, self._moved_px
+        spec, from_px, limit_px = self._spec, self._moved_px, self._limit_px
         most = max(1, (now_ns - self._before_ns) // spec.shortest_ns)
-        first, last = from_px // spec.motion_px + 1, to_px // spec.motion_px
+        first, last = from_px // limit_px + 1, to_px // limit_px
         if last - first >= most:
             return np.arange(1, most + 1) / most
         if last >= first:
-            return (np.arange(first, last + 1) * spec.motion_px - from_px) / (to_px - from_px)
+            return (np.arange(first, last + 1) * limit_px - from_px) / (to_px - from_px)
         late = now_ns >= self._pictured_ns + spec.longest_ns
-        return np.ones(1) if late or from_px >= spec.motion_px else np.zeros(0)
+        return np.ones(1) if late or from_px >= limit_px else np.zeros(0)
 
     def _is_spent(self, start_ns: int) -> bool:
         spent_ns = self._spent_ns + perf_ns() - start_ns
         return self.budget_ns is not None and spent_ns >= self.budget_ns
 
     def _take(self, links: Floats, at_ns: int) -> None:
-        self._image = self._renderer.draw(links)
+        last, self._image = self._image, self._renderer.draw(links)
+        if last is not None and self._spec.contrast is not None:
+            self._adjust(contrast_between(last, self._image) / self._spec.contrast)
         self._geometry = self._renderer.scene.geometry
         self.rendered += 1
         self._pictured, self._moved_px = links, 0.0
         self._expose(at_ns)
+
+    def _adjust(self, too_far: float) -> None:
+        """The last picture differed from the one before by so many times what it may."""
+        most_px = self._spec.motion_px
+        next_px = self._limit_px / max(too_far, 0.5)  # at most twice as far as before
+        self._limit_px = min(max(next_px, most_px / FINEST), most_px)
 
     def _repeat(self, at_ns: int) -> None:
         """Show the last picture again: until now it was what there was to see."""
