@@ -31,8 +31,8 @@ class ShutterSpec(Strict):
     Attributes:
         motion_px: how far anything may move in the image between two pictures.
         contrast: how much any pixel may change from one to the next, relative to the darker (which
-            is linear below 20 of 255, as pixels are). Where the last two differed by more, the next
-            comes after less motion, down to a sixteenth. None: motion alone counts.
+            is linear below 20 of 255, as pixels are), if it moves along the steepest step between
+            two neighbours: steeper ones take less motion, down to a sixteenth. None: motion alone.
         shortest_ns: least time between two pictures, however fast it is.
         longest_ns: most time between two pictures.
         budget_ns: how long rendering may take between two reads. What is left then is put off and
@@ -41,7 +41,7 @@ class ShutterSpec(Strict):
     """
 
     motion_px: float = Field(default=0.25, gt=0, le=10)
-    contrast: float | None = Field(default=0.6, gt=0)
+    contrast: float | None = Field(default=1.0, gt=0)
     shortest_ns: int = Field(default=100_000, ge=1_000)
     longest_ns: int = Field(default=10_000_000, ge=1_000)
     budget_ns: int | None = Field(default=None, ge=0)
@@ -119,7 +119,7 @@ class AdaptiveCamera(EventCamera):
             **super().state(),
             "shutter/pictured": self._pictured.copy(),
             "shutter/before": self._before.copy(),
-            "shutter/moved_px": np.array([self._moved_px, self._limit_px]),
+            "shutter/moved_px": np.array([self._moved_px]),
             "shutter/clock": np.array([*clock, *counts], dtype=np.int64),
         }
 
@@ -132,7 +132,7 @@ class AdaptiveCamera(EventCamera):
             ValueError: a state of another camera or another scene. Nothing has changed then.
         """
         links = self._renderer.scene.look().shape
-        mine = {"pictured": links, "before": links, "moved_px": (2,), "clock": (6,)}
+        mine = {"pictured": links, "before": links, "moved_px": (1,), "clock": (6,)}
         mine = {f"shutter/{name}": shape for name, shape in mine.items()}
         if any(name not in state or state[name].shape != shape for name, shape in mine.items()):
             raise ValueError("the state is not one of an adaptive camera in this scene")
@@ -141,10 +141,10 @@ class AdaptiveCamera(EventCamera):
         self._pictured_ns, self._before_ns, self.rendered, self.repeated, self.yielded = clock
         self._pictured = state["shutter/pictured"].copy()
         self._before = state["shutter/before"].copy()
-        self._moved_px, self._limit_px = map(float, state["shutter/moved_px"])
-        self._spent_ns = 0
+        self._moved_px, self._spent_ns = float(state["shutter/moved_px"][0]), 0
         self._geometry = self._renderer.scene.geometry
         self._image = self._renderer.draw(self._pictured) if drawn else None
+        self._limit_px = self._spec.motion_px if self._image is None else self._limit(self._image)
 
     def step(self, now_ns: int) -> None:
         """The world has moved from the last call to `now_ns`; take the pictures that are due."""
@@ -203,19 +203,21 @@ class AdaptiveCamera(EventCamera):
         return self.budget_ns is not None and spent_ns >= self.budget_ns
 
     def _take(self, links: Floats, at_ns: int) -> None:
-        last, self._image = self._image, self._renderer.draw(links)
-        if last is not None and self._spec.contrast is not None:
-            self._adjust(contrast_between(last, self._image) / self._spec.contrast)
+        self._image = self._renderer.draw(links)
+        self._limit_px = self._limit(self._image)
         self._geometry = self._renderer.scene.geometry
         self.rendered += 1
         self._pictured, self._moved_px = links, 0.0
         self._expose(at_ns)
 
-    def _adjust(self, too_far: float) -> None:
-        """The last picture differed from the one before by so many times what it may."""
+    def _limit(self, image: Image) -> float:
+        """How far anything in this picture may move until the next."""
         most_px = self._spec.motion_px
-        next_px = self._limit_px / max(too_far, 0.5)  # at most twice as far as before
-        self._limit_px = min(max(next_px, most_px / FINEST), most_px)
+        if self._spec.contrast is None:
+            return most_px
+        left, right = (np.ascontiguousarray(side) for side in (image[:, :-1], image[:, 1:]))
+        a_pixel = max(contrast_between(left, right), contrast_between(image[:-1], image[1:]))
+        return min(max(self._spec.contrast / max(a_pixel, 1e-6), most_px / FINEST), most_px)
 
     def _repeat(self, at_ns: int) -> None:
         """Show the last picture again: until now it was what there was to see."""

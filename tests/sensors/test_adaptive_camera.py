@@ -153,7 +153,7 @@ def test_where_contrast_is_high_pictures_are_closer_and_events_no_longer_come_at
 
 
 def test_at_rest_it_shows_what_is_there():
-    with ball(motion_px=5.0, longest_ns=10**9) as scene:
+    with ball(motion_px=5.0, contrast=None, longest_ns=10**9) as scene:
         scene.run(lambda t: min(t, 0.005) * 2.0, 0.02)
         assert scene.camera.rendered == 2
         np.testing.assert_array_equal(scene.camera._show(), scene.renderer())
