@@ -48,6 +48,8 @@ bench: $(BUILT)  ## print the benchmarks, one JSON object each
 	$(BIN)/python benchmarks/live.py
 	$(BIN)/python benchmarks/pixels.py
 	$(BIN)/python benchmarks/raster.py
+	$(BIN)/python benchmarks/camera.py --minutes 1
+	$(BIN)/python benchmarks/fidelity.py
 
 clean:  ## remove what was built
 	rm -rf build dist $(VENV) *.egg-info ext/*.c ext/*.so

@@ -1,16 +1,18 @@
 """How close the camera's events come to those of a much finer one; one JSON object.
 
-    python benchmarks/fidelity.py [--scene kuka ...] [--camera adaptive ...] [--finer 2]
+    python benchmarks/fidelity.py [--scene kuka ...] [--camera adaptive ...] [--finer 2] [--hz 4000]
 
 Scenes of PyBullet's own models, 128 x 128 pixels, ideal and with the default thresholds. The
-reference takes 64 samples in every pixel (8 x 8), every 0.25 ms; with `--finer 4` it takes 256,
-which tells how far the reference itself may be trusted. The cameras under test look every 1 ms, as
-in a loop of 1 kHz:
+reference takes 64 samples in every pixel (8 x 8), every 0.25 ms. How far it may be trusted itself
+is found with a finer one: `--finer 4` takes 256 samples in every pixel, `--finer 8` 64 and, where
+there is an edge, 1024 or more; `--hz` sets how often it looks. The cameras under test look every
+1 ms, as in a loop of 1 kHz:
 
 - `adaptive`: the defaults of RendererSpec and ShutterSpec: samples at edges, a picture whenever
   something has moved by `motion_px`;
 - `edges`, `4x4`, `1`, `8x8`: a picture every 1 ms, with samples at edges, in all pixels, with one
-  in each, or with those of the reference.
+  in each, or with those of the reference;
+- `8x8_4khz`: the reference of `--finer 2`, to be compared with a finer one.
 
 Of each, against the reference:
 
@@ -54,6 +56,8 @@ from reflexarc.sensors.scene import Scene
 Array: TypeAlias = npt.NDArray[Any]
 SIDE = 128
 FINE_NS, LOOP_NS = 250_000, 1_000_000
+#: Samples of the reference by how many times as wide and high as its pixels it draws.
+FINER: dict[int, Samples] = {2: "4x4", 4: "4x4", 8: "edges"}
 BURST_US, BIN_US = 200, 10_000
 STILL_DN = 100.0
 EDGES_US = np.geomspace(10, 1e6, 41)
@@ -64,6 +68,7 @@ CAMERAS: dict[str, tuple[Samples, int]] = {
     "4x4": ("4x4", 1),
     "1": ("1", 1),
     "8x8": ("4x4", 2),
+    "8x8_4khz": ("4x4", 2),
 }
 
 
@@ -223,23 +228,25 @@ def compared(events: Array, reference: Array, whole_us: int) -> dict[str, float]
     return {name: round(value, 4) for name, value in found.items()}
 
 
-def filmed(name: str, cameras: Sequence[str], seconds: float, finer: int) -> dict[str, Any]:
+def filmed(
+    name: str, cameras: Sequence[str], seconds: float, finer: int, hz: int
+) -> dict[str, Any]:
     """One scene, seen by all cameras at once."""
     act = ACTS[name]
     client = load(list(act.files))
     act.put(client, 0.0)
     scene, mount = Scene(client), Mount(act.mount)
-    fine = Camera("4x4", finer, scene, mount)
+    fine, fine_ns = Camera(FINER[finer], finer, scene, mount), 10**9 // hz
     tried = {
         camera: (Adaptive if camera == "adaptive" else Camera)(*CAMERAS[camera], scene, mount)
         for camera in cameras
     }
     end_ns = round(seconds * 1e3) * LOOP_NS
-    for now_ns in range(0, end_ns + 1, FINE_NS):
+    for now_ns in range(0, end_ns + 1, fine_ns):
         act.put(client, now_ns * 1e-9)
         fine.look(now_ns)
-        if now_ns % LOOP_NS == 0:
-            for camera in tried.values():
+        for kind, camera in tried.items():
+            if now_ns % (FINE_NS if kind == "8x8_4khz" else LOOP_NS) == 0:
                 camera.look(now_ns)
     bullet().disconnect(physicsClientId=client)
     reference = fine.events
@@ -289,15 +296,18 @@ def main() -> None:
     """Film and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--scene", nargs="*", choices=ACTS, default=list(ACTS))
-    parser.add_argument("--camera", nargs="*", choices=CAMERAS, default=list(CAMERAS))
+    parser.add_argument("--camera", nargs="*", choices=CAMERAS, default=list(CAMERAS)[:-1])
     parser.add_argument("--seconds", type=float, default=1.0)
-    parser.add_argument("--finer", type=int, choices=(2, 4), default=2)
+    parser.add_argument("--finer", type=int, choices=FINER, default=2)
+    parser.add_argument("--hz", type=int, choices=(4000, 8000, 16000), default=4000)
+    parser.add_argument("--no-noise", action="store_true", help="leave out the noise of presets")
     arguments = parser.parse_args()
     found: dict[str, Any] = {
-        name: filmed(name, arguments.camera, arguments.seconds, arguments.finer)
+        name: filmed(name, arguments.camera, arguments.seconds, arguments.finer, arguments.hz)
         for name in arguments.scene
     }
-    found["noise"] = {preset: noise(preset) for preset in get_args(Preset)}
+    if not arguments.no_noise:
+        found["noise"] = {preset: noise(preset) for preset in get_args(Preset)}
     print(json.dumps(found, indent=1))
 
 

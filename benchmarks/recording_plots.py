@@ -1,6 +1,6 @@
 """A recording of a DAVIS346 beside a simulation of what it shows, with the preset of that sensor.
 
-    python benchmarks/recording_plots.py davis346.aedat4 docs/event-camera-recording.png
+    python benchmarks/recording_plots.py davis346.aedat4 OUT.png
 
 The recording is `tests/data/davis346.aedat4` of github.com/aestream/faery: cars on a road, seen
 from above by a camera that stands still. The simulated cars are boxes whose size, place and speed

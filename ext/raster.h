@@ -8,10 +8,12 @@
 #define REFLEXARC_RASTER_H
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "corner.h"
 
-#define SAMPLES 16
+#define SAMPLES 16      /* of a pixel with an edge; as many are worked on at once */
+#define FINE 256        /* of one where 16 are too coarse */
 #define HALF (SUB / 2)
 
 /* A value that is linear in the picture. */
@@ -34,6 +36,11 @@ typedef struct {
     int32_t width, height, levels;
 } Texture;
 
+/* Where the samples of a pixel lie from its middle, in 1/256 of a pixel. */
+typedef struct {
+    int32_t n, x[FINE], y[FINE];
+} Pattern;
+
 typedef struct {
     int32_t width, height;
     float background;
@@ -46,20 +53,45 @@ typedef struct {
     uint8_t *edge;              /* whether the pixel needs samples */
     int32_t *before;            /* pixels with samples before this one; one more than pixels */
     int32_t *sampled;           /* those pixels */
-    float *sample_depth;        /* [pixel with samples][SAMPLES] */
+    int64_t room;               /* samples that there is space for */
+    float *sample_depth;        /* pixel by pixel */
     int32_t *sample_face;
 } Raster;
 
-/* Samples lie in 4 rows and 4 columns, sheared so that no two share a row or a column of 16: an
- * upright or level edge then has 16 places in a pixel, not 4 (n-rooks; Kensler 2013). */
-INLINE int32_t sample_x(int k)
+/* Order `side` numbers by chance, the same on every machine. */
+static void shuffle(int32_t *numbers, int32_t side, uint32_t *chance)
 {
-    return SUB / SAMPLES * (4 * (k & 3) + (k >> 2)) + SUB / SAMPLES / 2 - HALF;
+    for (int32_t k = side - 1; k > 0; k--) {
+        *chance = *chance * 1664525u + 1013904223u;  /* Knuth's; its upper bits are the better */
+        int32_t other = (int32_t)((*chance >> 16) % (uint32_t)(k + 1)), kept = numbers[k];
+        numbers[k] = numbers[other];
+        numbers[other] = kept;
+    }
 }
 
-INLINE int32_t sample_y(int k)
+/* Samples in `side` rows and columns of cells, one in each, so that no two share a row or a column
+ * of side^2: an upright or level edge then has as many places in a pixel as there are samples.
+ *
+ * 4 x 4 are sheared (Kensler 2013). Of 16 x 16 a sheared edge would meet 16 at once: places in a
+ * cell are shuffled by row and column (multi-jittered; Chiu, Shirley & Wang 1994). */
+static void lay_out(Pattern *p, int32_t side)
 {
-    return SUB / SAMPLES * (4 * (k >> 2) + (k & 3)) + SUB / SAMPLES / 2 - HALF;
+    int32_t in_column[16][16], in_row[16][16], wide = SUB / (side * side);
+    uint32_t chance = 1;
+    p->n = side * side;
+    for (int32_t i = 0; i < side; i++) {
+        for (int32_t j = 0; j < side; j++)
+            in_column[i][j] = in_row[i][j] = j;
+        if (p->n == FINE) {
+            shuffle(in_column[i], side, &chance);
+            shuffle(in_row[i], side, &chance);
+        }
+    }
+    for (int32_t k = 0; k < p->n; k++) {
+        int32_t column = k % side, row = k / side;
+        p->x[k] = wide * (side * column + in_column[column][row]) + wide / 2 - HALF;
+        p->y[k] = wide * (side * row + in_row[row][column]) + wide / 2 - HALF;
+    }
 }
 
 INLINE int64_t down(int64_t a, int64_t b)  /* floor(a / b), b > 0 */
@@ -162,43 +194,59 @@ WIDE static void fill(const Face *f, int32_t id, int32_t width, float *depths, i
     }
 }
 
-/* The same for the samples of the pixels that have them. */
-WIDE static void sample(const Face *f, int32_t id, int32_t width, const int32_t *before,
-                        const int32_t *sampled, float *depths, int32_t *ids)
+/* Show face `id` at those of SAMPLES samples that it covers and where nothing is nearer: `e` and `at`
+ * are its edge functions and depth in the middle of the pixel, offsets and `rise` lead from there. */
+INLINE void show_at(const int32_t *restrict e, const int32_t *restrict a, const int32_t *restrict b,
+                    const int32_t *restrict c, float at, const float *restrict rise, int32_t id,
+                    float *restrict depth, int32_t *restrict seen)
 {
-    int32_t offset[3][SAMPLES];
-    float rise[SAMPLES];
+    int32_t ea = e[0], eb = e[1], ec = e[2];
+    for (int s = 0; s < SAMPLES; s++) {
+        int32_t in = (ea + a[s]) | (eb + b[s]) | (ec + c[s]);
+        float nearness = at + rise[s];
+        int shown = (in >= 0) & (nearness > depth[s]);
+        depth[s] = shown ? nearness : depth[s];
+        seen[s] = shown ? id : seen[s];
+    }
+}
+
+/* The same for the samples of pixels `first` to `last` of those that have them. */
+WIDE static void sample(const Raster *r, const Face *f, int32_t id, const Pattern *p, int32_t first,
+                        int32_t last)
+{
+    int32_t offset[3][FINE], reach[3];
+    float rise[FINE];
     int ready = 0;
+    if (r->before[f->y0 * r->width] == r->before[(f->y1 + 1) * r->width])
+        return;  /* no pixel of its rows has samples */
+    for (int k = 0; k < 3; k++)
+        reach[k] = HALF * (abs(f->a[k]) + abs(f->b[k]));
     for (int32_t y = f->y0; y <= f->y1; y++) {
-        const int32_t *row = before + (int64_t)y * width;
-        int32_t begin = row[f->x0], end = row[f->x1 + 1];
-        if (begin == end)
-            continue;
-        if (!ready) {
-            for (int s = 0; s < SAMPLES; s++) {
-                for (int k = 0; k < 3; k++)
-                    offset[k][s] = f->a[k] * sample_x(s) + f->b[k] * sample_y(s);
-                rise[s] = (f->depth.dx * sample_x(s) + f->depth.dy * sample_y(s)) * (1.0f / SUB);
-            }
-            ready = 1;
-        }
+        const int32_t *row = r->before + (int64_t)y * r->width;
+        int32_t begin = high(row[f->x0], first), end = low(row[f->x1 + 1], last);
         for (int32_t n = begin; n < end; n++) {
-            int32_t x = sampled[n] - y * width, e[3];
+            int32_t x = r->sampled[n] - y * r->width, e[3], beside = 0;
             for (int k = 0; k < 3; k++) {
                 int64_t exact = f->c[k] + SUB * ((int64_t)f->a[k] * x + (int64_t)f->b[k] * y);
                 /* beyond this no offset changes the sign */
                 e[k] = (int32_t)(exact > 1 << 30 ? 1 << 30 : exact < -(1 << 30) ? -(1 << 30) : exact);
+                beside |= e[k] + reach[k];
+            }
+            if (beside < 0)
+                continue;
+            if (!ready) {
+                for (int s = 0; s < p->n; s++) {
+                    for (int k = 0; k < 3; k++)
+                        offset[k][s] = f->a[k] * p->x[s] + f->b[k] * p->y[s];
+                    rise[s] = (f->depth.dx * p->x[s] + f->depth.dy * p->y[s]) * (1.0f / SUB);
+                }
+                ready = 1;
             }
             float at = f->depth.at + f->depth.dx * (x - f->px) + f->depth.dy * (y - f->py);
-            float *depth = depths + (int64_t)n * SAMPLES;
-            int32_t *seen = ids + (int64_t)n * SAMPLES;
-            for (int s = 0; s < SAMPLES; s++) {
-                int32_t in = (e[0] + offset[0][s]) | (e[1] + offset[1][s]) | (e[2] + offset[2][s]);
-                float nearness = at + rise[s];
-                int shown = (in >= 0) & (nearness > depth[s]);
-                depth[s] = shown ? nearness : depth[s];
-                seen[s] = shown ? id : seen[s];
-            }
+            float *depth = r->sample_depth + (int64_t)(n - first) * p->n;
+            int32_t *seen = r->sample_face + (int64_t)(n - first) * p->n;
+            for (int s = 0; s < p->n; s += SAMPLES)
+                show_at(e, offset[0] + s, offset[1] + s, offset[2] + s, at, rise + s, id, depth + s, seen + s);
         }
     }
 }
@@ -289,24 +337,19 @@ INLINE float luminance(const Raster *r, int32_t id, int32_t x, int32_t y)
                            l.texels[at.lower_right], at.right, at.down);
 }
 
-/* Luminance of face `id` at the samples of pixel (x, y). */
-INLINE void sample_luminance(const Raster *r, int32_t id, int32_t x, int32_t y, float *at)
+/* What the texture of a face makes of `shade` at SAMPLES samples, their middle (along, across) from
+ * its first corner; `blur`: how wide a sample is, in pixels. */
+INLINE void lay_texture(const Texture *t, const Face *f, const int32_t *dx, const int32_t *dy,
+                        float along, float across, float blur, float *shade)
 {
-    const Face *f = &r->faces[id];
-    float along = x - f->px, across = y - f->py;
-    for (int s = 0; s < SAMPLES; s++)
-        at[s] = larger(plane_at(&f->shade, along + sample_x(s) * (1.0f / SUB), across + sample_y(s) * (1.0f / SUB)), 0.0f);
-    if (f->texture < 0)
-        return;
-    const Texture *t = &r->textures[f->texture];
-    /* A sample is a quarter of a pixel wide. The copy whose texels are nearest to that, by their
-     * ratio: the next coarser one blurs what the mean of 16 blurs already. */
-    Level l = level_for(t, 0.25f / 1.41421356f * texels_across(f, t, along, across));
+    /* The copy whose texels are nearest to a sample's width, by their ratio: the next coarser one
+     * blurs what the mean of the samples blurs already. */
+    Level l = level_for(t, blur / 1.41421356f * texels_across(f, t, along, across));
     /* Column by column, so that the compiler makes vectors of both loops. */
     int32_t upper_left[SAMPLES], upper_right[SAMPLES], lower_left[SAMPLES], lower_right[SAMPLES];
     float right[SAMPLES], down[SAMPLES];
     for (int s = 0; s < SAMPLES; s++) {
-        Spot spot = spot_of(f, &l, along + sample_x(s) * (1.0f / SUB), across + sample_y(s) * (1.0f / SUB));
+        Spot spot = spot_of(f, &l, along + dx[s] * (1.0f / SUB), across + dy[s] * (1.0f / SUB));
         upper_left[s] = spot.upper_left;
         upper_right[s] = spot.upper_right;
         lower_left[s] = spot.lower_left;
@@ -316,32 +359,56 @@ INLINE void sample_luminance(const Raster *r, int32_t id, int32_t x, int32_t y, 
     }
     const float *texels = l.texels;
     for (int s = 0; s < SAMPLES; s++)
-        at[s] *= between(texels[upper_left[s]], texels[upper_right[s]], texels[lower_left[s]],
-                         texels[lower_right[s]], right[s], down[s]);
+        shade[s] *= between(texels[upper_left[s]], texels[upper_right[s]], texels[lower_left[s]],
+                            texels[lower_right[s]], right[s], down[s]);
 }
 
-/* Mean luminance of the samples of pixel (x, y), at which the faces `ids` are seen. */
-INLINE float mean_luminance(const Raster *r, const int32_t *ids, int32_t x, int32_t y)
+/* Sum of the luminance of a textured face at those of SAMPLES samples that show it. */
+INLINE float textured_sum(const Raster *r, int32_t id, const int32_t *ids, const int32_t *dx,
+                          const int32_t *dy, int32_t x, int32_t y, float blur)
 {
-    float at[SAMPLES], shown[SAMPLES] = {0}, sum = 0.0f;
+    const Face *f = &r->faces[id];
+    float along = x - f->px, across = y - f->py, shade[SAMPLES], sum = 0.0f;
+    for (int s = 0; s < SAMPLES; s++)
+        shade[s] = larger(plane_at(&f->shade, along + dx[s] * (1.0f / SUB), across + dy[s] * (1.0f / SUB)), 0.0f);
+    lay_texture(&r->textures[f->texture], f, dx, dy, along, across, blur, shade);
+    for (int s = 0; s < SAMPLES; s++)
+        sum += ids[s] == id ? shade[s] : 0.0f;
+    return sum;
+}
+
+/* Sum of the luminance of SAMPLES samples of pixel (x, y), at which the faces `ids` are seen. */
+INLINE float sum_luminance(const Raster *r, const int32_t *ids, const int32_t *dx, const int32_t *dy,
+                           int32_t x, int32_t y, float blur)
+{
+    float sum = 0.0f;
     int32_t differ = 0;
     for (int s = 1; s < SAMPLES; s++)
         differ |= ids[s] ^ ids[0];
-    if (!differ && (ids[0] < 0 || r->faces[ids[0]].texture < 0))
-        return luminance(r, ids[0], x, y);  /* the mean of what is linear */
+    if (!differ && ids[0] < 0)
+        return SAMPLES * r->background;
     for (uint32_t left = (1u << SAMPLES) - 1; left;) {  /* face by face */
-        int32_t id = ids[__builtin_ctz(left)];
-        if (id >= 0)
-            sample_luminance(r, id, x, y, at);
+        int32_t id = ids[__builtin_ctz(left)], many = 0, right = 0, down = 0;
+        uint32_t these = 0;
+        #pragma GCC unroll 1  /* unrolled it would not become vectors */
         for (int s = 0; s < SAMPLES; s++) {
-            uint32_t same = ids[s] == id;
-            shown[s] = !same ? shown[s] : id < 0 ? r->background : at[s];
-            left &= ~(same << s);
+            int32_t same = -(ids[s] == id);
+            many -= same;
+            right += dx[s] & same;
+            down += dy[s] & same;
+            these |= (uint32_t)(same & 1) << s;
         }
+        left &= ~these;
+        const Face *f = &r->faces[id < 0 ? 0 : id];
+        if (id < 0)
+            sum += many * r->background;
+        else if (f->texture >= 0)
+            sum += textured_sum(r, id, ids, dx, dy, x, y, blur);
+        else  /* shade is linear: its sum is that of the samples' places */
+            sum += larger(many * plane_at(&f->shade, x - f->px, y - f->py)
+                          + (f->shade.dx * right + f->shade.dy * down) * (1.0f / SUB), 0.0f);
     }
-    for (int s = 0; s < SAMPLES; s++)
-        sum += shown[s];
-    return sum * (1.0f / SAMPLES);
+    return sum;
 }
 
 /* The picture as the middles of its pixels show it. */
@@ -352,12 +419,87 @@ WIDE static void show_middles(const Raster *r, float *image)
             image[i] = luminance(r, r->face[i], x, y);
 }
 
-/* What the samples show, in the pixels that have them. */
-WIDE static void show_means(const Raster *r, float *image)
+/* What the samples show, in pixels `first` to `last` of those that have them. */
+WIDE static void show_means(const Raster *r, const Pattern *p, int32_t first, int32_t last, float *image)
 {
-    for (int32_t n = 0; n < r->before[r->width * r->height]; n++) {
+    float blur = 1.0f / sqrtf((float)p->n);
+    for (int32_t n = first; n < last; n++) {
         int32_t y = r->sampled[n] / r->width, x = r->sampled[n] - y * r->width;
-        image[r->sampled[n]] = mean_luminance(r, r->sample_face + (int64_t)n * SAMPLES, x, y);
+        const int32_t *ids = r->sample_face + (int64_t)(n - first) * p->n;
+        float sum = 0.0f;
+        for (int s = 0; s < p->n; s += SAMPLES)
+            sum += sum_luminance(r, ids + s, p->x + s, p->y + s, x, y, blur);
+        image[r->sampled[n]] = sum / p->n;
+    }
+}
+
+/* List the marked pixels in `before` and `sampled`; how many there are. */
+static int32_t list_marked(Raster *r)
+{
+    int32_t n = r->width * r->height, count = 0;
+    for (int32_t i = 0; i < n; i++) {
+        r->before[i] = count;
+        r->sampled[count] = i;
+        count += r->edge[i];
+    }
+    r->before[n] = count;
+    return count;
+}
+
+/* Draw the faces again at the samples of the marked pixels alone, and show their means. */
+static int32_t draw_samples(Raster *r, const Pattern *p, float *image)
+{
+    int32_t count = list_marked(r), at_once = (int32_t)(r->room / p->n);
+    for (int32_t first = 0, last; first < count; first = last) {
+        last = low(first + at_once, count);
+        memset(r->sample_depth, 0, sizeof(float) * (last - first) * p->n);
+        memset(r->sample_face, 0xFF, sizeof(int32_t) * (last - first) * p->n);
+        for (int64_t k = 0; k < r->n_faces; k++)
+            sample(r, &r->faces[k], (int32_t)k, p, first, last);
+        show_means(r, p, first, last, image);
+    }
+    return count;
+}
+
+/* The steepest a photoreceptor is: linear below 20 of 255, as ln I ends there (v2e). */
+#define DARK (20.0f / 255.0f / 2.9957323f)
+
+/* How much two luminances differ, relative to the darker and not to less than DARK: at least as much
+ * as the level of a photoreceptor does. */
+INLINE float differs_by(float one, float other)
+{
+    return fabsf(one - other) / larger(smaller(one, other), DARK);
+}
+
+/* That where two pictures differ most. */
+WIDE static float contrast_of(const float *one, const float *other, int64_t n)
+{
+    float most[SAMPLES] = {0}, all = 0.0f;
+    int64_t whole = n - n % SAMPLES;
+    for (int64_t i = 0; i < whole; i += SAMPLES)  /* as many at once: a vector */
+        for (int s = 0; s < SAMPLES; s++)
+            most[s] = larger(most[s], differs_by(one[i + s], other[i + s]));
+    for (int64_t i = whole; i < n; i++)
+        all = larger(all, differs_by(one[i], other[i]));
+    for (int s = 0; s < SAMPLES; s++)
+        all = larger(all, most[s]);
+    return all;
+}
+
+/* Of the marked pixels keep those where one of SAMPLES may change the level of a photoreceptor by
+ * more than `step`. What it may change is the most that the picture differs nearby. */
+static void keep_coarse(Raster *r, const float *image, float step)
+{
+    int32_t w = r->width, h = r->height;
+    for (int32_t n = 0; n < r->before[w * h]; n++) {
+        int32_t i = r->sampled[n], y = i / w, x = i - y * w;
+        float least = image[i], most = least;
+        for (int32_t v = high(y - 1, 0); v <= low(y + 1, h - 1); v++)
+            for (int32_t u = high(x - 1, 0); u <= low(x + 1, w - 1); u++) {
+                least = smaller(least, image[v * w + u]);
+                most = larger(most, image[v * w + u]);
+            }
+        r->edge[i] = most - least > step * SAMPLES * larger(image[i], DARK);
     }
 }
 

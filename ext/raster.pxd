@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 
 cdef extern from "raster.h" nogil:
     const int SAMPLES
+    const int FINE
     const int MOST_SPLITS
     const int MOST_CORNERS
 
@@ -45,6 +46,9 @@ cdef extern from "raster.h" nogil:
         const float* texels
         int32_t width, height, levels
 
+    ctypedef struct Pattern:
+        int32_t n
+
     ctypedef struct Raster:
         int32_t width, height
         float background
@@ -57,6 +61,7 @@ cdef extern from "raster.h" nogil:
         uint8_t* edge
         int32_t* before
         int32_t* sampled
+        int64_t room
         float* sample_depth
         int32_t* sample_face
 
@@ -69,10 +74,11 @@ cdef extern from "raster.h" nogil:
     void add(Raster*, const Lens*, const Corner*, const Corner*, const Corner*,
              int32_t part, int32_t texture, int splits) noexcept
     void mark_edge(Raster*, const Lens*, const Corner*, const Corner*, int splits) noexcept
-    void sample(const Face*, int32_t id, int32_t width, const int32_t* before,
-                const int32_t* sampled, float* depths, int32_t* ids) noexcept
+    void lay_out(Pattern*, int32_t side) noexcept
+    int32_t draw_samples(Raster*, const Pattern*, float* image) noexcept
+    float contrast_of(const float* one, const float* other, int64_t n) noexcept
+    void keep_coarse(Raster*, const float* image, float step) noexcept
     void show_middles(const Raster*, float* image) noexcept
-    void show_means(const Raster*, float* image) noexcept
     void mark_line(Raster*, float x0, float y0, float x1, float y1) noexcept
     void mark_contrast(const float* image, uint8_t* edge, int32_t width, int32_t height,
                        float contrast) noexcept
@@ -105,10 +111,15 @@ cdef class Rasteriser:
     cdef readonly int width
     cdef readonly int height
     cdef readonly float contrast
+    cdef readonly float step
+    cdef readonly int sampled
+    cdef readonly int fine
     cdef int mode
     cdef int n_parts  # of the last picture
     cdef Lens lens
     cdef Raster raster
+    cdef Pattern pattern
+    cdef Pattern fine_pattern
     cdef Seen seen
     cdef uint8_t* facing
     cdef int room_vertices

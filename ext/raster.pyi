@@ -22,10 +22,15 @@ class Geometry:
         textures: Sequence[npt.NDArray[np.float32]] = (),
     ) -> None: ...
 
+def contrast_between(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float: ...
+
 class Rasteriser:
     width: int
     height: int
     contrast: float
+    step: float
+    sampled: int
+    fine: int
     def __init__(
         self,
         width: int,
@@ -38,6 +43,7 @@ class Rasteriser:
         mode: str = "edges",
         background: float = 0.5,
         contrast: float = 0.05,
+        step: float = 0.1,
     ) -> None: ...
     def draw(
         self,
@@ -50,7 +56,5 @@ class Rasteriser:
     def depth_m(self) -> npt.NDArray[np.float32]: ...
     def labels(self) -> npt.NDArray[np.int32]: ...
     def flow_px(self, ways: npt.NDArray[np.float32], moves: npt.NDArray[np.float64]) -> float: ...
-    @property
-    def sampled(self) -> int: ...
     @property
     def faces(self) -> int: ...

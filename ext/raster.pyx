@@ -1,13 +1,16 @@
 """A rasteriser for event cameras: triangles to float32 luminance, edges smoothed by samples.
 
-A picture is made in four passes over plain arrays (raster.h):
+A picture is made in passes over plain arrays (raster.h):
 
 1. *see*: every vertex is moved into the camera's frame, shaded and projected through the lens.
 2. *draw*: triangles that show their front become faces, in the middle of each pixel.
 3. *mark*: pixels with an outline or a contrast to their neighbours need samples.
 4. *sample*: the faces again, at 16 places of those pixels alone; the rest keep their middle.
+5. *fine*: the faces once more, at 256 places of those pixels where one of 16 is worth too much:
+   the outline of something dark before something bright.
 
-In mode "full" every pixel is sampled: the reference for the third pass. In mode "middle" none is.
+In mode "full" every pixel has 16 samples and none has more: the reference for the third pass. In
+mode "middle" none is sampled.
 """
 
 from libc.math cimport sqrt
@@ -128,6 +131,26 @@ def _pyramid(texture):
     return np.concatenate([one.ravel() for one in levels]), height, width, len(levels)
 
 
+def contrast_between(one, other):
+    """How much two pictures differ where they do most, relative to the darker of the two there.
+
+    The darker counts as 20/255 / ln 20 at least: a photoreceptor is linear below 20 of 255.
+
+    Args:
+        one, other: luminance, 0 to 1, float32, of one shape (height, width).
+
+    Raises:
+        ValueError: pictures of different shapes, or none.
+    """
+    cdef const float[:, ::1] a = one, b = other
+    cdef float most
+    if a.shape[0] != b.shape[0] or a.shape[1] != b.shape[1] or a.shape[0] * a.shape[1] == 0:
+        raise ValueError(f"pictures of {one.shape} and {other.shape} cannot be compared")
+    with nogil:
+        most = contrast_of(&a[0, 0], &b[0, 0], <int64_t>a.shape[0] * a.shape[1])
+    return most
+
+
 cdef class Rasteriser:
     """A camera of `width` x `height` pixels that draws a Geometry.
 
@@ -144,6 +167,11 @@ cdef class Rasteriser:
         mode: "edges", "full" or "middle"; see the module.
         background: luminance where nothing is.
         contrast: relative step between neighbours from which "edges" takes samples.
+        step: how much of a photoreceptor's level, in ln units, one sample may be worth in "edges";
+            where it may be more there are 256. The level is ln I, linear below 20 of 255.
+
+    Attributes:
+        sampled, fine: how many pixels of the last picture had samples, and 256 of them.
 
     Raises:
         ValueError: a value out of its range.
@@ -152,22 +180,25 @@ cdef class Rasteriser:
     def __init__(
         self, int width, int height, focal_px, centre_px, distortion=(0.0, 0.0, 0.0, 0.0),
         slopes=None, float near_m=0.01, mode="edges", float background=0.5, float contrast=0.05,
+        float step=0.1,
     ):
         if not (1 <= width <= 1920 and 1 <= height <= 1920):
             raise ValueError(f"a picture of {width} x {height} pixels is not within 1 to 1920")
         if mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
-        values = [*focal_px, *centre_px, *distortion, near_m, background, contrast]
-        if len(values) != 11 or not np.isfinite(values).all():
+        values = [*focal_px, *centre_px, *distortion, near_m, background, contrast, step]
+        if len(values) != 12 or not np.isfinite(values).all():
             raise ValueError("need 2 focal lengths, 2 of the centre, 4 of the distortion, finite")
-        if min(*focal_px, near_m) <= 0 or min(background, contrast) < 0:
-            raise ValueError("focal lengths and near_m must be above 0, the rest not negative")
+        if min(*focal_px, near_m, step) <= 0 or min(background, contrast) < 0:
+            raise ValueError("focal lengths, near_m and step must be above 0, the rest not negative")
         if max(map(abs, centre_px)) > 1920:
             raise ValueError(f"the centre must lie within 1920 pixels, not at {centre_px}")
         if slopes is None:
             slopes = [(4000.0 - abs(c)) / f for c, f in zip(centre_px, focal_px)]
-        self.width, self.height, self.contrast = width, height, contrast
+        self.width, self.height, self.contrast, self.step = width, height, contrast, step
         self.mode = MODES[mode]
+        lay_out(&self.pattern, 4)
+        lay_out(&self.fine_pattern, 16)
         cdef Lens* l = &self.lens
         l.fx, l.fy = focal_px
         l.cx, l.cy = centre_px
@@ -175,7 +206,7 @@ cdef class Rasteriser:
         l.bends = any(distortion)
         l.near = near_m
         l.slope_x, l.slope_y = slopes
-        cdef int64_t n = <int64_t>width * height, samples = n if self.mode else 0
+        cdef int64_t n = <int64_t>width * height
         cdef Raster* r = &self.raster
         r.width, r.height, r.background = width, height, background
         r.depth = <float*>malloc(n * sizeof(float))
@@ -183,8 +214,9 @@ cdef class Rasteriser:
         r.edge = <uint8_t*>malloc(n)
         r.before = <int32_t*>malloc((n + 1) * sizeof(int32_t))
         r.sampled = <int32_t*>malloc(n * sizeof(int32_t))
-        r.sample_depth = <float*>malloc(max(1, samples) * SAMPLES * sizeof(float))
-        r.sample_face = <int32_t*>malloc(max(1, samples) * SAMPLES * sizeof(int32_t))
+        r.room = max(n * SAMPLES, FINE) if self.mode else 1
+        r.sample_depth = <float*>malloc(r.room * sizeof(float))
+        r.sample_face = <int32_t*>malloc(r.room * sizeof(int32_t))
         if (
             r.depth == NULL or r.face == NULL or r.edge == NULL or r.before == NULL
             or r.sampled == NULL or r.sample_depth == NULL or r.sample_face == NULL
@@ -192,7 +224,6 @@ cdef class Rasteriser:
             raise MemoryError
         memset(r.face, 0xFF, n * sizeof(int32_t))
         memset(r.depth, 0, n * sizeof(float))
-        memset(r.before, 0, (n + 1) * sizeof(int32_t))
 
     def __dealloc__(self):
         cdef Raster* r = &self.raster
@@ -289,11 +320,6 @@ cdef class Rasteriser:
         return most
 
     @property
-    def sampled(self):
-        """How many pixels of the last picture were sampled."""
-        return self.raster.before[self.width * self.height]
-
-    @property
     def faces(self):
         """How many faces the last picture was made of."""
         return self.raster.n_faces
@@ -357,32 +383,21 @@ cdef class Rasteriser:
             show_middles(r, &self.image[0, 0])
 
     cdef void _mark(self, const Shape* shape) noexcept nogil:
-        """Pass 3: which pixels need samples, in `before` and `sampled`."""
+        """Pass 3: which pixels need samples."""
         cdef Raster* r = &self.raster
-        cdef int64_t i, n = <int64_t>r.width * r.height
-        cdef int32_t count = 0
-        memset(r.edge, self.mode == 2, n)
+        cdef int64_t i
+        memset(r.edge, self.mode == 2, <int64_t>r.width * r.height)
         if self.mode == 1:
             mark_contrast(&self.image[0, 0], r.edge, r.width, r.height, self.contrast)
             for i in range(shape.first_edge[shape.n_parts]):
                 mark_outline(r, &self.lens, shape, &self.seen, self.facing, shape.edges + 4 * i)
-        for i in range(n):
-            r.before[i] = count
-            r.sampled[count] = <int32_t>i
-            count += r.edge[i]
-        r.before[n] = count
 
     cdef void _sample(self) noexcept nogil:
-        """Pass 4: the faces at the samples of the marked pixels, and their means."""
-        cdef Raster* r = &self.raster
-        cdef int32_t count = r.before[<int64_t>r.width * r.height]
-        cdef int64_t k
-        memset(r.sample_depth, 0, <size_t>count * SAMPLES * sizeof(float))
-        memset(r.sample_face, 0xFF, <size_t>count * SAMPLES * sizeof(int32_t))
-        for k in range(r.n_faces):
-            sample(&r.faces[k], <int32_t>k, r.width, r.before, r.sampled, r.sample_depth,
-                   r.sample_face)
-        show_means(r, &self.image[0, 0])
+        """Passes 4 and 5: the marked pixels by their samples."""
+        self.sampled = draw_samples(&self.raster, &self.pattern, &self.image[0, 0])
+        if self.mode == 1:
+            keep_coarse(&self.raster, &self.image[0, 0], self.step)
+            self.fine = draw_samples(&self.raster, &self.fine_pattern, &self.image[0, 0])
 
 
 cdef bint draw_triangle(

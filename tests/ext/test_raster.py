@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reflexarc.ext.raster import Geometry, Rasteriser
+from reflexarc.ext.raster import Geometry, Rasteriser, contrast_between
 from reflexarc.sensors.mesh import Mesh, geometry, welded
 from reflexarc.sensors.primitives import box, plane, sphere
 
@@ -121,11 +121,15 @@ def test_one_sample_a_pixel_is_worse():
     a, b, c = np.array(points)
     exact = abs((b[0] - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (b[1] - a[1])) / 2
     errors = {
-        mode: abs(camera(mode).draw(mesh, at(), EYE, **FLAT).sum() - exact)
-        for mode in ("middle", "edges", "full")
-    }
+        name: abs(camera(mode, step=step).draw(mesh, at(), EYE, **FLAT).sum() - exact)
+        for name, mode, step in (
+            ("middle", "middle", 9.0), ("edges", "edges", 9.0), ("full", "full", 9.0),
+            ("fine", "edges", 0.1),
+        )
+    }  # fmt: skip
     assert errors["full"] < 0.25
     assert errors["edges"] == errors["full"]
+    assert errors["fine"] < 0.06
 
 
 def test_outline_of_a_sphere():
@@ -205,7 +209,7 @@ def test_lambert():
 
 def test_samples_at_edges_alone_equal_samples_everywhere_at_edges():
     shape = geometry([sphere(0.5), box(0.6, 0.5, 0.4), sphere(0.3).with_grey(0.4)])
-    edges, full = camera("edges", size=64), camera("full", size=64)
+    edges, full = camera("edges", size=64, step=9.0), camera("full", size=64)
     worst, differing, total = 0.0, 0, 0
     for seed in range(8):
         generator = np.random.default_rng(seed)
@@ -234,6 +238,38 @@ def test_a_wire_thinner_than_a_pixel_is_not_lost():
     edges = camera("edges").draw(mesh, at(), EYE, **FLAT)
     np.testing.assert_array_equal(edges, camera().draw(mesh, at(), EYE, **FLAT))
     assert edges.sum() == pytest.approx(0.3 * 27.6, rel=0.1)
+
+
+@pytest.mark.parametrize("lean", [0.0, 0.25, 1 / 16, 3.0])
+def test_something_dark_before_something_bright_moves_in_small_steps(lean):
+    dark, raster = 20 / 255 / np.log(20), camera("edges", background=0.5)
+    coarse = camera("edges", background=0.5, step=9.0)
+    off = {}
+    for name, one in (("fine", raster), ("coarse", coarse)):
+        worst = 0.0
+        for x in 10 + 1 / 32 + np.arange(5) / 5:  # a black strip that leans
+            corners = [[x, 0], [30, 0], [30, 32], [x + 32 * lean, 32]]
+            if lean > 0.5:
+                corners = [[0, x], [32, x + 32 / lean], [32, 32], [0, 32]]
+            mesh = geometry([facing(corners, [[0, 1, 2], [0, 2, 3]]).with_grey(0.0)])
+            shown = one.draw(mesh, at(), EYE, **FLAT)
+            true = exactly(corners)
+            level = np.abs(shown - 0.5 * (1 - true)) / np.maximum(shown, dark)
+            worst = max(worst, level.max())
+        off[name] = worst
+    assert raster.fine > 0
+    assert coarse.fine == 0
+    assert off["fine"] < 0.2 < off["coarse"]
+
+
+def exactly(corners):
+    """What share of each pixel a convex polygon hides, by 64 x 64 samples."""
+    n = 64
+    x, y = np.meshgrid((np.arange(SIZE * n) + 0.5) / n, (np.arange(SIZE * n) + 0.5) / n)
+    inside = np.ones(x.shape, bool)
+    for (ax, ay), (bx, by) in zip(corners, corners[1:] + corners[:1], strict=True):
+        inside &= (bx - ax) * (y - ay) - (by - ay) * (x - ax) >= 0
+    return inside.reshape(SIZE, n, SIZE, n).mean(axis=(1, 3))
 
 
 LENS = (-0.3, 0.08, 0.002, -0.001)
@@ -337,6 +373,7 @@ def test_textures_are_laid_on_the_right_way_up_and_smoothed_far_away():
         ({"mode": "none"}, "mode must be one of"),
         ({"focal_px": (0.0, 1.0)}, "above 0"),
         ({"near_m": float("nan")}, "finite"),
+        ({"step": 0.0}, "step must be above 0"),
         ({"centre_px": (1e5, 0)}, "centre"),
     ],
 )
@@ -401,3 +438,14 @@ def test_the_same_scene_gives_the_same_bits_after_others():
     raster.draw(other, at(z=3.0), EYE)
     assert raster.draw(shape, at(z=2.0), EYE).tobytes() == first.tobytes()
     assert camera("edges").draw(shape, at(z=2.0), EYE).tobytes() == first.tobytes()
+
+
+def test_contrast_is_relative_to_the_darker_and_linear_in_the_dark():
+    one, other = np.full((5, 7), 0.3, np.float32), np.full((5, 7), 0.3, np.float32)
+    assert contrast_between(one, other) == 0.0
+    other[4, 6] = 0.45
+    assert contrast_between(one, other) == pytest.approx(0.5)
+    one[0, 0], other[0, 0] = 0.02, 0.0
+    assert contrast_between(other, one) == pytest.approx(0.02 * 255 * np.log(20) / 20)
+    with pytest.raises(ValueError, match="cannot be compared"):
+        contrast_between(one, other[:4])
