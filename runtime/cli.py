@@ -8,6 +8,7 @@ daemon; 130 interrupted (Ctrl-C or SIGTERM).
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import os
 import re
@@ -68,8 +69,11 @@ def main() -> None:
         _fail(f"{_message(error)}; see 'reflexarc --help'", 2)
     except (KeyboardInterrupt, typer.Abort):
         code = 130
+    if code == 130 and sys.argv[1:2] == ["daemon"]:
+        code = 0  # told to end before there was a loop
     if code == 130:
         _fail("interrupted", 130)
+    gc.freeze()  # nothing that is left needs to be searched for cycles: the end is quicker
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -287,13 +291,14 @@ def world(
     settings: Settings = None,
     endpoint: Annotated[str | None, typer.Option(help="ipc://PATH or tcp://127.0.0.1:PORT")] = None,
     once: Annotated[bool, typer.Option("--once", help="end with the first loop")] = False,
+    parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Serve a scenario's world over the bus, for `reflexarc run --set world.process=served`."""
     from reflexarc.runtime.plants import serve
     from reflexarc.runtime.scenario import Scenario
 
     flags = _flags(seed=seed, mode=mode)
-    serve(Scenario.load(name, [*(settings or []), *flags]), endpoint, once, _tell)
+    serve(Scenario.load(name, [*(settings or []), *flags]), endpoint, once, _tell, parent)
 
 
 @attach_app.command("recording")

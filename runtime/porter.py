@@ -12,6 +12,7 @@ answered by one object with `ok`, and `error` where that is false; `tail` by obj
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -386,6 +387,7 @@ def main(arguments: list[str]) -> None:
     path, folder, keep, every_s = arguments[4:]
     shelf = Shelf(Path(folder), int(keep))
     asyncio.run(_run(HatchEnd(out, into, wake), parent, Path(path), shelf, float(every_s)))
+    gc.freeze()  # nothing that is left needs to be searched for cycles: the end is quicker
 
 
 if __name__ == "__main__":
