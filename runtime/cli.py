@@ -60,7 +60,8 @@ def main() -> None:
     warnings.formatwarning = _one_line
     # A tick's matrices are small: handing them to other cores costs more than it gains.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if sys.argv[1:2] != ["daemon"]:  # which looks after itself, see reflexarc.__main__
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = app(standalone_mode=False)  # 130 where Typer has met Ctrl-C
     except ReflexarcError as error:
@@ -69,8 +70,6 @@ def main() -> None:
         _fail(f"{_message(error)}; see 'reflexarc --help'", 2)
     except (KeyboardInterrupt, typer.Abort):
         code = 130
-    if code == 130 and sys.argv[1:2] == ["daemon"]:
-        code = 0  # told to end before there was a loop
     if code == 130:
         _fail("interrupted", 130)
     gc.freeze()  # nothing that is left needs to be searched for cycles: the end is quicker

@@ -70,9 +70,10 @@ def serve_world(
     """Serve `world` at `endpoint` until the loop says bye or is gone, or SIGTERM or SIGINT comes.
 
     Closes the world. Returns False after one of those signals. `patience_s` is how long it waits
-    for a loop to come, and `check` is called while it waits; `on_ready` is called when one may. `deadman_ns`: see the module; `rest` is
-    what it applies then, shape (command_size,), zeros by default. `curve` has the keys, where the
-    endpoint can be reached from other machines.
+    for a loop to come, and `check` is called while it waits and may raise; `on_ready` is called
+    when one may come. `deadman_ns`: see the module; `rest` is what it applies then, shape
+    (command_size,), zeros by default. `curve` has the keys, where the endpoint can be reached from
+    other machines.
 
     Raises:
         ConfigError: the endpoint is wrong or in use.
