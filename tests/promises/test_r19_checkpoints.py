@@ -140,7 +140,7 @@ def test_a_disk_that_fails_keeps_the_old_ones(tmp_path, monkeypatch, count, meas
     put(shelf, 1)
     before = [path.read_bytes() for path in shelf.files(NETWORK)]
     for attempt in range(tries):
-        room = 41_000 * attempt // tries
+        room = 40_000 * attempt // tries
 
         def full(handle, data):
             nonlocal room
