@@ -8,6 +8,7 @@ daemon; 130 interrupted (Ctrl-C or SIGTERM).
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import os
 import re
@@ -62,7 +63,8 @@ def main() -> None:
     warnings.formatwarning = _one_line
     # A tick's matrices are small: handing them to other cores costs more than it gains.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if sys.argv[1:2] != ["daemon"]:  # which looks after itself, see reflexarc.__main__
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = app(standalone_mode=False)  # 130 where Typer has met Ctrl-C
     except ReflexarcError as error:
@@ -73,6 +75,7 @@ def main() -> None:
         code = 130
     if code == 130:
         _fail("interrupted", 130)
+    gc.freeze()  # nothing that is left needs to be searched for cycles: the end is quicker
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -290,13 +293,14 @@ def world(
     settings: Settings = None,
     endpoint: Annotated[str | None, typer.Option(help="ipc://PATH or tcp://127.0.0.1:PORT")] = None,
     once: Annotated[bool, typer.Option("--once", help="end with the first loop")] = False,
+    parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Serve a scenario's world over the bus, for `reflexarc run --set world.process=served`."""
     from reflexarc.runtime.plants import serve
     from reflexarc.runtime.scenario import Scenario
 
     flags = _flags(seed=seed, mode=mode)
-    serve(Scenario.load(name, [*(settings or []), *flags]), endpoint, once, _tell)
+    serve(Scenario.load(name, [*(settings or []), *flags]), endpoint, once, _tell, parent)
 
 
 @attach_app.command("recording")

@@ -15,6 +15,7 @@ import select
 import struct
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -31,6 +32,8 @@ PATIENCE_S = 60
 #: What a child may hold: half of the machine, and what a small machine needs all the same.
 MEMORY_BYTES = max(2 << 30, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
 _SIZE = struct.Struct("<Q")
+#: What reads a file: its nodes and edges.
+Parse = Callable[[Path], tuple[Mapping[str, Any], list[tuple[str, str]]]]
 #: Kinds of NumPy's dtypes whose bytes mean the same in both processes.
 _PLAIN = "biufcS"
 
@@ -64,6 +67,7 @@ class _Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env={key: value for key, value in os.environ.items() if key != "NOTIFY_SOCKET"},
             start_new_session=True,
         )
 
@@ -118,9 +122,22 @@ def _child() -> _Child:
     return _children[0]
 
 
-@atexit.register
+def warm() -> None:
+    """Start the child, for who will read a file soon: it starts while they do."""
+    with _lock:
+        _child()
+
+
 def _end_child() -> str:
     return _children.pop().end() if _children else ""
+
+
+@atexit.register
+def _kill_child() -> None:
+    """It holds nothing that has to be put away."""
+    if _children:
+        _children[0].process.kill()
+        _end_child()
 
 
 def _read(fd: int, size: int, deadline_ns: int) -> bytearray:
@@ -191,12 +208,10 @@ def _confine() -> None:
         resource.setrlimit(what, (most, most))
 
 
-def _answer(path: Path, out: IO[bytes]) -> None:
-    from reflexarc.runtime import nirfile
-
+def _answer(parse: Parse, path: Path, out: IO[bytes]) -> None:
     blobs: list[Any] = []
     try:
-        nodes, edges = nirfile.parse(path)
+        nodes, edges = parse(path)
         header = {"nodes": _packed(nodes, blobs), "edges": edges}
         header["blobs"] = [(blob.dtype.str, blob.shape) for blob in blobs]
     except errors.ReflexarcError as error:
@@ -214,11 +229,13 @@ def _answer(path: Path, out: IO[bytes]) -> None:
 def main() -> None:
     """Be the child: answer for one path a line until there are no more."""
     _confine()
+    from reflexarc.runtime.nirfile import parse  # it reads by this module
+
     for line in sys.stdin.buffer:
         used_s = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
         soft = int(used_s) + PATIENCE_S
         resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
-        _answer(Path(json.loads(line)), sys.stdout.buffer)
+        _answer(parse, Path(json.loads(line)), sys.stdout.buffer)
 
 
 if __name__ == "__main__":

@@ -26,12 +26,18 @@ from reflexarc.runtime.bus import Claim, runtime_dir
 from reflexarc.runtime.checkpoint import Shelf, describe, digest_of
 from reflexarc.runtime.clock import WallClock, date_utc, monotonic_ns, pause
 from reflexarc.runtime.daemonspec import DaemonSpec, StreamSpec
-from reflexarc.runtime.errors import AlreadyRunning, ConfigError, InUseError, ReflexarcError
+from reflexarc.runtime.errors import (
+    AlreadyRunning,
+    ConfigError,
+    InUseError,
+    LinkError,
+    ReflexarcError,
+)
 from reflexarc.runtime.hatch import Hatch
 from reflexarc.runtime.held import HeldLoop, TickLimit
 from reflexarc.runtime.ladder import Step
 from reflexarc.runtime.logbook import Logbook
-from reflexarc.runtime.mending import MendingPlant
+from reflexarc.runtime.mending import Check, MendingPlant
 from reflexarc.runtime.mode import State
 from reflexarc.runtime.notify import Notifier
 from reflexarc.runtime.plants import make_plant
@@ -143,10 +149,15 @@ def run_daemon(name: str, settings: Sequence[str], rt: Wish) -> int:
         stack.callback(notifier.close)
         stack.callback(_claim(plan.scenario.spec.name).close)
         daemon = Daemon(plan, name, settings, notifier)
+        stack.enter_context(_signals(daemon.signals))
         stack.callback(daemon.close)
-        with _signals(daemon.signals):
+        try:
             daemon.open()
-            return daemon.run(prepare(rt, plan.spec.rt))
+        except LinkError:
+            if daemon.told_to_end:
+                return DONE
+            raise
+        return daemon.run(prepare(rt, plan.spec.rt))
 
 
 def control_path(name: str) -> Path:
@@ -221,11 +232,16 @@ class Companion:
         self._start()
         return True
 
+    def dismiss(self) -> None:
+        """Tell the porter to write what it was given, and to end."""
+        self.hatch.tell(end=True)
+        self.hatch.flush()
+
     def close(self) -> None:
-        """Let the porter write what it was given, and end. May be called twice."""
+        """Wait until the porter has ended, dismissed or not. May be called twice."""
         if self._process.returncode is not None:
             return
-        self.hatch.tell(end=True)
+        self.dismiss()
         deadline_ns = monotonic_ns() + LAST_WORDS_NS
         while self.hatch.busy and self._process.poll() is None and monotonic_ns() < deadline_ns:
             self.hatch.flush()
@@ -275,6 +291,11 @@ class Daemon:
         self._left: dict[int, Left] = {}
         self._code: int | None = None
 
+    @property
+    def told_to_end(self) -> bool:
+        """Whether a signal that has not been looked at says so."""
+        return not {signal.SIGTERM, signal.SIGINT}.isdisjoint(self.signals)
+
     def open(self) -> None:
         """Make the parts. Raises ConfigError and LinkError."""
         plan, stack = self._plan, self._stack
@@ -314,7 +335,16 @@ class Daemon:
         world = scenario.spec.world
         if world is None or world.process == "loop":
             return make_plant(scenario, rest)
-        return MendingPlant(lambda: make_plant(scenario, rest))
+
+        def make(check: Check) -> Plant:
+            def check_both() -> None:
+                check()
+                if self.told_to_end:
+                    raise LinkError("told to end")
+
+            return make_plant(scenario, rest, check_both)
+
+        return MendingPlant(make, spare=world.process == "own")
 
     def say(self, cause: str, line: str) -> None:
         """Log a line, at most one a second for each cause."""
@@ -344,6 +374,7 @@ class Daemon:
         self._notifier.tell("STOPPING=1")
         self._last_checkpoint()
         self.say("end", f"ended: {self.loop.mode.reason}")
+        self._companion.dismiss()  # it ends while the plant does
         return DONE if self._code is None else self._code
 
     def _beat_on(self) -> None:
@@ -582,6 +613,7 @@ class Daemon:
                 }
                 for name, watch in loop.vigil.watches.items()
             },
+            "world_in_reserve": isinstance(loop.plant, MendingPlant) and loop.plant.in_reserve,
             "held_back": self._log.held_back,
             "records_lost": self._companion.hatch.lost,
         }

@@ -32,13 +32,15 @@ def run_the_daemon(
     ] = None,
 ) -> int:
     """Hold a robot in real time until told to end."""
-    from reflexarc.runtime.daemon import run_daemon
     from reflexarc.runtime.errors import ReflexarcError
 
     try:
+        from reflexarc.runtime.confined import warm
+
+        warm()
+        from reflexarc.runtime.daemon import run_daemon
+
         return run_daemon(file, settings or [], _wish(rt))
-    except KeyboardInterrupt:
-        return 0  # told to end before there was a loop
     except ReflexarcError:
         raise
     except Exception:

@@ -112,15 +112,20 @@ class Hatch:
 def _made(name: str, size: int) -> tuple[int, FrameRing]:
     descriptor = os.memfd_create(name)
     os.ftruncate(descriptor, size)
-    return descriptor, FrameRing(mmap.mmap(descriptor, size), create=True)
+    return descriptor, FrameRing(_mapped(descriptor, size), create=True)
+
+
+def _mapped(descriptor: int, size: int) -> mmap.mmap:
+    """The ring's memory, all of it there at once: no page is fetched in a tick, none creeps in."""
+    return mmap.mmap(descriptor, size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
 
 
 class HatchEnd:
     """The companion's end."""
 
     def __init__(self, out: int, into: int, wake: int) -> None:
-        self._out = FrameRing(mmap.mmap(out, 0))
-        self._in = FrameRing(mmap.mmap(into, 0))
+        self._out = FrameRing(_mapped(out, 0))
+        self._in = FrameRing(_mapped(into, 0))
         self.wake = wake
 
     def take(self) -> bytes | None:

@@ -66,14 +66,16 @@ def serve_world(
     rest: FloatArray | None = None,
     patience_s: float = HELLO_TIMEOUT_S,
     curve: Curve | None = None,
+    check: Callable[[], None] = lambda: None,
     on_ready: Callable[[], None] = lambda: None,
 ) -> bool:
     """Serve `world` at `endpoint` until the loop says bye or is gone, or SIGTERM or SIGINT comes.
 
     Closes the world. Returns False after one of those signals. `patience_s` is how long it waits
-    for a loop to come; `on_ready` is called when one may. `deadman_ns`: see the module; `rest` is
-    what it applies then, shape (command_size,), zeros by default. `curve` has the keys, where the
-    endpoint can be reached from other machines.
+    for a loop to come, and `check` is called while it waits and may raise; `on_ready` is called
+    when one may come. `deadman_ns`: see the module; `rest` is what it applies then, shape
+    (command_size,), zeros by default. `curve` has the keys, where the endpoint can be reached from
+    other machines.
 
     Raises:
         ConfigError: the endpoint is wrong or in use.
@@ -97,7 +99,7 @@ def serve_world(
             _signals(server),
         ):
             on_ready()
-            server.run(patience_s)
+            server.run(patience_s, check)
             return not server.stopped
     finally:
         world.close()
@@ -163,9 +165,11 @@ class WorldServer:
         """Make `run` return soon; may be called from a signal handler or another thread."""
         self._stopped = True
 
-    def run(self, patience_s: float = HELLO_TIMEOUT_S) -> None:
+    def run(
+        self, patience_s: float = HELLO_TIMEOUT_S, check: Callable[[], None] = lambda: None
+    ) -> None:
         """Serve one loop from its hello to its bye. Raises as `serve_world`."""
-        if not self._welcome(patience_s):
+        if not self._welcome(patience_s, check):
             return
         try:
             if self._publisher is None:
@@ -193,7 +197,7 @@ class WorldServer:
             if isinstance(answer, Control) and answer.op == "bye":
                 return
 
-    def _welcome(self, patience_s: float) -> bool:
+    def _welcome(self, patience_s: float, check: Callable[[], None]) -> bool:
         """Wait for hello and answer it; False when stopped first."""
         begin_ns = monotonic_ns()
         while not self._stopped:
@@ -201,6 +205,7 @@ class WorldServer:
             if isinstance(hello, Control) and hello.op == "hello":
                 self._answer(hello)
                 return True
+            check()
             if monotonic_ns() - begin_ns >= patience_s * 1e9:
                 raise LinkError(f"{self._pair.endpoint}: no loop came within {patience_s:g} s")
         return False
@@ -360,7 +365,7 @@ class RemotePlant(Plant):
         LinkError (nobody there in time) and ConfigError (the two sides do not fit together).
         """
         pair = Pair(endpoint, bind=False, curve=curve)
-        return cls._open(pair, rest, period_ns, mode, digest, timeout_s, None, curve)
+        return cls._open(pair, rest, period_ns, mode, digest, timeout_s, None, curve=curve)
 
     @classmethod
     def spawn(
@@ -373,12 +378,14 @@ class RemotePlant(Plant):
         mode: ClockMode,
         digest: str = "",
         timeout_s: float = HELLO_TIMEOUT_S,
+        check: Callable[[], None] = lambda: None,
     ) -> RemotePlant:
         """Start the world as the child process `argv`, which serves it at `endpoint`.
 
         The child is in a session of its own: Ctrl-C reaches the loop alone, which then closes the
-        world. Its standard output goes nowhere. Raises as `connect`, and LinkError when the child
-        ends before it is ready.
+        world. Its standard output goes nowhere. `check` is called while the child is waited for;
+        if it raises, the child is killed. Raises as `connect`, what `check` raises, and LinkError
+        when the child ends before it is ready.
         """
         pair = Pair(endpoint, bind=False)
         process = subprocess.Popen(
@@ -387,7 +394,16 @@ class RemotePlant(Plant):
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
-        return cls._open(pair, rest, period_ns, mode, digest, timeout_s, process)
+
+        def check_child() -> None:
+            _check_running(process)
+            try:
+                check()
+            except BaseException:
+                process.kill()
+                raise
+
+        return cls._open(pair, rest, period_ns, mode, digest, timeout_s, process, check_child)
 
     @classmethod
     def _open(
@@ -399,6 +415,7 @@ class RemotePlant(Plant):
         digest: str,
         timeout_s: float,
         process: subprocess.Popen[bytes] | None,
+        check: Callable[[], None] | None = None,
         curve: Curve | None = None,
     ) -> RemotePlant:
         hello = Control(
@@ -408,7 +425,7 @@ class RemotePlant(Plant):
             details={"mode": mode, "period_ns": period_ns},
         )
         try:
-            ready = pair.greet(hello, timeout_s, lambda: _check_running(process))
+            ready = pair.greet(hello, timeout_s, check)
             size = ready.details.get("command_size")
             if size != rest.size:
                 raise ConfigError(
@@ -502,8 +519,8 @@ class RemotePlant(Plant):
         _end(self._process)
 
 
-def _check_running(process: subprocess.Popen[bytes] | None) -> None:
-    if process is not None and process.poll() is not None:
+def _check_running(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is not None:
         raise LinkError(
             f"the world's process ended with exit code {process.returncode} before it was ready"
         )

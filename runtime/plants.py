@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import sys
@@ -18,10 +19,16 @@ from reflexarc.runtime.world import LocalPlant, NoPlant, Plant
 
 #: How long a world that is served may take to be there: between two loops it is made afresh.
 SERVED_TIMEOUT_S = 5.0
+#: Numbers the worlds that this process has started: two may be there at a time.
+_started = itertools.count()
 
 
-def make_plant(scenario: Scenario, rest: FloatArray) -> Plant:
+def make_plant(
+    scenario: Scenario, rest: FloatArray, check: Callable[[], None] = lambda: None
+) -> Plant:
     """The plant of a fresh run; `rest` is the command until the first one, (command_size,).
+
+    `check` is called while a process is waited for that is started here, and may raise LinkError.
 
     Raises:
         ConfigError: the scenario's code or configuration does not fit.
@@ -42,10 +49,11 @@ def make_plant(scenario: Scenario, rest: FloatArray) -> Plant:
     }
     if spec.world.process == "served":
         return _connect(scenario, link)
-    endpoint = f"{world_endpoint(spec.name)}-{os.getpid()}"
+    endpoint = f"{world_endpoint(spec.name)}-{os.getpid()}-{next(_started)}"
     command = [sys.executable, "-m", "reflexarc", "world", str(scenario.document.source)]
     command += [f"--set={setting}" for setting in scenario.settings]
-    return RemotePlant.spawn([*command, "--endpoint", endpoint, "--once"], endpoint, **link)
+    command += ["--endpoint", endpoint, "--once", "--parent", str(os.getpid())]
+    return RemotePlant.spawn(command, endpoint, check=check, **link)
 
 
 def _connect(scenario: Scenario, link: dict[str, Any]) -> RemotePlant:
@@ -74,18 +82,29 @@ def world_endpoint(name: str) -> str:
 
 
 def serve(
-    scenario: Scenario, endpoint: str | None, once: bool, tell: Callable[[str], None]
+    scenario: Scenario,
+    endpoint: str | None,
+    once: bool,
+    tell: Callable[[str], None],
+    parent: int | None = None,
 ) -> None:
     """Serve the scenario's world, afresh for every loop that comes, until told to stop.
 
     A loop that runs another configuration is refused, and the world waits for the next one.
+    With `parent`, a process id, it waits no longer than that process is the parent of this one.
     `tell` is given one line whenever the world waits for a loop or has refused one.
 
     Raises:
         ConfigError: the endpoint is wrong or in use; with `once`, the loop was refused.
+        LinkError: with `once`, no loop came; its parent has ended.
     """
     spec = scenario.spec
     where, curve = (endpoint, None) if endpoint else _served_at(scenario)
+
+    def check() -> None:
+        if parent is not None and os.getppid() != parent:
+            raise LinkError(f"{where}: the process that started this world has gone away")
+
     going = True
     while going:
         try:
@@ -99,6 +118,7 @@ def serve(
                 deadman_ns=round(spec.daemon.deadman_ms * 1e6),
                 rest=scenario.make_gate().rest,
                 patience_s=HELLO_TIMEOUT_S if once else math.inf,
+                check=check,
                 on_ready=lambda: tell(f"{spec.name}: waiting for a loop at {where}"),
             )
             going = on and not once

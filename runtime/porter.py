@@ -12,6 +12,7 @@ answered by one object with `ok`, and `error` where that is false; `tail` by obj
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -62,12 +63,13 @@ class Ticks:
         self._rows[self._count % MEMORY] = TICK_RECORD.unpack(record)
         self._count += 1
 
-    def facts(self) -> Answer:
-        """The newest tick, percentiles of the last ones, and whether the loop hangs."""
+    def facts(self, last: int = MEMORY) -> Answer:
+        """The newest tick, percentiles of the `last` ones, and whether the loop hangs."""
         if not self._count:
             return {"ticks": 0, "hung": False}
         number, begun_ns, *_, overruns = self._rows[(self._count - 1) % MEMORY].tolist()
-        rows = self._rows[: min(self._count, MEMORY)]
+        looked_at = np.arange(self._count - min(self._count, last), self._count)
+        rows = self._rows[looked_at % MEMORY]
         aged = rows[rows[:, 4] >= 0, 4]
         return {
             "ticks": number + 1,
@@ -245,7 +247,9 @@ class Porter:
         verb = request.get("verb")
         if verb == "status":
             self.look()
-            return {"ok": True, **self._facts, **self._ticks.facts(), **self._kept}
+            last = request.get("last")
+            last = min(max(last, 1), MEMORY) if isinstance(last, int) else MEMORY
+            return {"ok": True, **self._facts, **self._ticks.facts(last), **self._kept}
         if verb in ASKED:
             return await self._ask(request)
         if verb is None:
@@ -385,6 +389,7 @@ def main(arguments: list[str]) -> None:
     path, folder, keep, every_s = arguments[4:]
     shelf = Shelf(Path(folder), int(keep))
     asyncio.run(_run(HatchEnd(out, into, wake), parent, Path(path), shelf, float(every_s)))
+    gc.freeze()  # nothing that is left needs to be searched for cycles: the end is quicker
 
 
 if __name__ == "__main__":

@@ -39,7 +39,8 @@ def measured(request):
 
 @pytest.fixture
 def hold(slide_folder, tmp_path, monkeypatch):
-    """A function that starts a daemon of the small scenario, with options and environment.
+    """A function that starts a daemon of the small scenario (or of a folder beside it, by name),
+    with options and environment.
 
     What is left at the end is killed; `heard` waits for a line of its log.
     """
@@ -49,8 +50,8 @@ def hold(slide_folder, tmp_path, monkeypatch):
     patient = ("--rt=off", "--set", "daemon.tick_limit_ms=5000")
     begun = []
 
-    def begin(*options, **more):
-        command = [sys.executable, "-P", "-m", "reflexarc", "daemon", "slide", *patient, *options]
+    def begin(*options, name="slide", **more):
+        command = [sys.executable, "-P", "-m", "reflexarc", "daemon", name, *patient, *options]
         process = subprocess.Popen(
             command, cwd=tmp_path, env=os.environ | more, stderr=subprocess.PIPE, text=True
         )

@@ -1,5 +1,6 @@
 """R17: a hung loop is noticed."""
 
+import os
 import signal
 import socket
 
@@ -36,6 +37,45 @@ def test_pings_stop_with_the_loop_and_come_back(hold, tmp_path, count, measured)
         assert next_but_pings(manager) == b"STOPPING=1"
         assert process.wait(20) == 0
     measured(f"{hangs} hangs: no ping in the watchdog's time, pings again once the loop went on")
+
+
+#: How a call of the world hangs while the test wants it: it burns the processor, or it waits.
+HANGS = {
+    "spins": "while os.path.exists({flag!r}): pass",
+    "waits": "os.path.exists({flag!r}) and open({pipe!r}).read()",
+}
+
+
+@pytest.mark.parametrize("way", HANGS)
+def test_pings_stop_when_a_part_of_the_loop_hangs(
+    way, hold, slide_folder, tmp_path, count, measured
+):
+    hangs, flag, pipe = count(1, 20), tmp_path / "hang", tmp_path / "pipe"
+    os.mkfifo(pipe)
+    code = slide_folder / "world.py"
+    head = "    def advance(self, until_ns, command):\n"
+    hang = HANGS[way].format(flag=str(flag), pipe=str(pipe))
+    code.write_text("import os\n" + code.read_text().replace(head, f"{head}        {hang}\n"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        usec = str(round(WATCHDOG_S * 1e6))
+        process = hold(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC=usec)
+        assert manager.recv(4096).startswith(b"READY=1")
+        for _ in range(hangs):
+            assert manager.recv(4096) == b"WATCHDOG=1"
+            flag.touch()
+            _drain(manager)
+            manager.settimeout(WATCHDOG_S)
+            with pytest.raises(TimeoutError):
+                manager.recv(4096)
+            manager.settimeout(20)
+            flag.unlink()
+            if way == "waits":
+                pipe.write_text("go on")
+        assert manager.recv(4096) == b"WATCHDOG=1"
+        assert process.poll() is None
+    measured(f"{hangs} times a world {way} inside the tick: no ping, pings again once it went on")
 
 
 def _drain(manager):

@@ -3,8 +3,11 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from reflexarc.runtime import ask
 
 #: Takes rights away, or keeps them; asks; says what it got and what the kernel says of it.
 ASK = """
@@ -82,3 +85,27 @@ def test_no_page_is_fetched_in_a_tick(count, measured):
         f"{faults} page faults in {seconds} s of ticks of 1 ms, "
         f"memory {'locked' if locked else 'not locked: refused here'}"
     )
+
+
+def faults(pid):
+    """Minor and major page faults of a process so far (proc(5), stat, fields 10 and 12)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return int(fields[7]), int(fields[9])
+
+
+def test_the_daemon_itself_fetches_no_page(hold, heard, count, measured):
+    seconds, daemon = count(3, 10), hold("--rt=try")
+    heard(daemon, "-> ready")
+    ask.ask("slide", "arm")
+    heard(daemon, "-> running")
+    looks = [before := faults(daemon.pid)]
+    facts, quiet = ask.follow("slide"), 0
+    # Warm is who fetched nothing for a second; then the count begins.
+    while quiet < seconds:
+        next(line for line in facts if "log" not in line)
+        looks.append(now := faults(daemon.pid))
+        quiet, before = quiet + 1 if now == before else 0, now
+        assert len(looks) < 10 * seconds + 20
+    facts.close()
+    assert daemon.poll() is None
+    measured(f"the daemon: 0 page faults in {quiet} s, after {len(looks) - 1 - quiet} s of warm-up")

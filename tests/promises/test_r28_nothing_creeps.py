@@ -1,5 +1,6 @@
 """R28: nothing creeps."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -44,26 +45,64 @@ def sample_one(pid):
     return resident, len(list((folder / "fd").iterdir())), len(list((folder / "task").iterdir()))
 
 
-def test_a_running_daemon_stays_as_it_is(hold, heard, count, measured):
-    heard(process := hold(), "-> ready")
-    ask.ask("slide", "arm")
+@pytest.fixture
+def leaky(slide_folder):
+    """A function that makes a second scenario, whose world leaks so much an hour, at 200 Hz."""
+
+    def make(mib_h):
+        folder = shutil.copytree(slide_folder, slide_folder.parent / "leaky")
+        leak = f"""    def advance(self, until_ns, command):
+        while len(LEAK) * 1_000_000_000 < until_ns:
+            LEAK.append(bytearray({round(mib_h * MIB / 3600)}))
+"""
+        code = folder / "world.py"
+        head = "    def advance(self, until_ns, command):\n"
+        code.write_text("LEAK = []\n" + code.read_text().replace(head, leak))
+        for file, old, new in (
+            ("scenario.yaml", "name: slide", "name: leaky"),
+            ("scenario.yaml", "period_ns: 1000000", "period_ns: 5000000"),
+            ("nets/slide.yaml", "0.001", "0.005"),
+        ):
+            path = folder / file
+            path.write_text(path.read_text().replace(old, new))
+
+    return make
+
+
+def begin(hold, heard, name):
+    """Start a daemon and let it run; the processes that it consists of."""
+    heard(process := hold(name=name), "-> ready")
+    ask.ask(name, "arm")
     heard(process, "-> running")
-    long_s, warm_s = count(7, 1800), count(1, 60)
-    pids = process.pid, ask.ask("slide", "status")["companion_pid"]
+    return process.pid, ask.ask(name, "status")["companion_pid"]
+
+
+def test_a_running_daemon_stays_as_it_is_and_one_that_leaks_is_seen(
+    hold, heard, leaky, count, measured
+):
+    long_s, warm_s, leak_mib_h = count(6, 1800), count(1, 60), count(3600, 2)
+    leaky(leak_mib_h)
+    sound, leaking = begin(hold, heard, "slide"), begin(hold, heard, "leaky")
     facts = ask.follow("slide")
-    begun_s, samples = time.monotonic(), []
+    begun_s, samples, leaked = time.monotonic(), [], []
     while (t_s := time.monotonic() - begun_s - warm_s) < long_s:
         next(facts)  # one a second and the lines of the log
         if t_s > 0:
-            samples.append((t_s, *sample(pids)))
+            samples.append((t_s, *sample(sound)))
+            leaked.append(sample(leaking)[0])
     facts.close()
     t_s, rss, fds, threads = (np.array(column) for column in zip(*samples, strict=True))
     assert len(set(fds)) == len(set(threads)) == 1
-    grown_mib = (rss[-1] - rss[0]) / MIB
     if long_s >= 1800:
         assert not creeps(t_s, rss)
+        assert creeps(t_s, leaked)
         said = f"{slope_mib_h(t_s, rss):+.2f} MiB/h"
-    else:
+    else:  # too short for a slope
+        grown_mib = (rss[-1] - rss[0]) / MIB
         assert grown_mib <= 2  # the companion's memory of ticks still fills
-        said = f"{grown_mib:+.2f} MiB (too short for a slope)"
-    measured(f"{t_s[-1]:.0f} s: memory {said}, {fds[0]} descriptors and {threads[0]} threads")
+        assert creeps(t_s, leaked, leak_mib_h / 2)
+        said = f"{grown_mib:+.2f} MiB"
+    measured(
+        f"{t_s[-1]:.0f} s: memory {said}, {fds[0]} descriptors and {threads[0]} threads; beside it "
+        f"a daemon that leaks {leak_mib_h} MiB/h: {slope_mib_h(t_s, leaked):+.2f} MiB/h, seen"
+    )

@@ -29,7 +29,7 @@ class Fragile(Plant):
 def test_a_lost_plant_is_made_again_while_the_loop_goes_on():
     made, allowed = [], Event()
 
-    def make():
+    def make(check):
         if made and not allowed.is_set():
             raise LinkError("not there yet")
         made.append(Fragile())
@@ -45,8 +45,9 @@ def test_a_lost_plant_is_made_again_while_the_loop_goes_on():
     plant.act(np.zeros(1))  # nobody is there to take it, and that is no error
     assert made[0].closed.wait(10)
     allowed.set()
-    plant._thread.join(10)
-    assert plant.observe(8) == [8]
+    while plant.lost:
+        seen = plant.observe(8)
+    assert seen == [8]
     assert not plant.lost
     plant.act(np.ones(1))
     assert len(made[1].commands) == 1
@@ -57,7 +58,7 @@ def test_a_lost_plant_is_made_again_while_the_loop_goes_on():
 def test_it_can_be_lost_while_acting_and_closed_while_lost():
     made = []
 
-    def make():
+    def make(check):
         if made:
             raise LinkError("never again")
         made.append(Fragile())
@@ -69,3 +70,44 @@ def test_it_can_be_lost_while_acting_and_closed_while_lost():
         plant.act(np.zeros(1))
     plant.close()
     plant.close()
+
+
+def test_a_spare_is_there_before_it_is_needed():
+    made, another = [], Event()
+
+    def make(check):
+        made.append(Fragile())
+        if len(made) == 3:
+            another.set()
+        return made[-1]
+
+    plant = MendingPlant(make, spare=True)
+    while plant._next is None:
+        assert plant.observe(1) == [1]
+    made[0].broken = True
+    with pytest.raises(LinkError):
+        plant.observe(2)
+    assert plant.observe(3) == [3]
+    plant.act(np.ones(1))
+    assert len(made[1].commands) == 1
+    assert made[0].closed.wait(10)
+    assert another.wait(10)
+    plant.close()
+    assert all(fragile.closed.is_set() for fragile in made)
+
+
+def test_a_spare_that_is_being_made_does_not_hold_up_the_end():
+    begun, made = Event(), []
+
+    def make(check):
+        if made:
+            begun.set()
+            while True:
+                check()
+        made.append(Fragile())
+        return made[0]
+
+    plant = MendingPlant(make, spare=True)
+    assert begun.wait(10)
+    plant.close()
+    assert made[0].closed.is_set()
