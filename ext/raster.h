@@ -464,28 +464,6 @@ static int32_t draw_samples(Raster *r, const Pattern *p, float *image)
 /* The steepest a photoreceptor is: linear below 20 of 255, as ln I ends there (v2e). */
 #define DARK (20.0f / 255.0f / 2.9957323f)
 
-/* How much two luminances differ, relative to the darker and not to less than DARK: at least as much
- * as the level of a photoreceptor does. */
-INLINE float differs_by(float one, float other)
-{
-    return fabsf(one - other) / larger(smaller(one, other), DARK);
-}
-
-/* That where two pictures differ most. */
-WIDE static float contrast_of(const float *one, const float *other, int64_t n)
-{
-    float most[SAMPLES] = {0}, all = 0.0f;
-    int64_t whole = n - n % SAMPLES;
-    for (int64_t i = 0; i < whole; i += SAMPLES)  /* as many at once: a vector */
-        for (int s = 0; s < SAMPLES; s++)
-            most[s] = larger(most[s], differs_by(one[i + s], other[i + s]));
-    for (int64_t i = whole; i < n; i++)
-        all = larger(all, differs_by(one[i], other[i]));
-    for (int s = 0; s < SAMPLES; s++)
-        all = larger(all, most[s]);
-    return all;
-}
-
 /* Of the marked pixels keep those where one of SAMPLES may change the level of a photoreceptor by
  * more than `step`. What it may change is the most that the picture differs nearby. */
 static void keep_coarse(Raster *r, const float *image, float step)

@@ -76,7 +76,6 @@ cdef extern from "raster.h" nogil:
     void mark_edge(Raster*, const Lens*, const Corner*, const Corner*, int splits) noexcept
     void lay_out(Pattern*, int32_t side) noexcept
     int32_t draw_samples(Raster*, const Pattern*, float* image) noexcept
-    float contrast_of(const float* one, const float* other, int64_t n) noexcept
     void keep_coarse(Raster*, const float* image, float step) noexcept
     void show_middles(const Raster*, float* image) noexcept
     void mark_line(Raster*, float x0, float y0, float x1, float y1) noexcept

@@ -22,8 +22,6 @@ class Geometry:
         textures: Sequence[npt.NDArray[np.float32]] = (),
     ) -> None: ...
 
-def contrast_between(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float: ...
-
 class Rasteriser:
     width: int
     height: int

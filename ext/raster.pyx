@@ -131,26 +131,6 @@ def _pyramid(texture):
     return np.concatenate([one.ravel() for one in levels]), height, width, len(levels)
 
 
-def contrast_between(one, other):
-    """How much two pictures differ where they do most, relative to the darker of the two there.
-
-    The darker counts as 20/255 / ln 20 at least: a photoreceptor is linear below 20 of 255.
-
-    Args:
-        one, other: luminance, 0 to 1, float32, of one shape (height, width).
-
-    Raises:
-        ValueError: pictures of different shapes, or none.
-    """
-    cdef const float[:, ::1] a = one, b = other
-    cdef float most
-    if a.shape[0] != b.shape[0] or a.shape[1] != b.shape[1] or a.shape[0] * a.shape[1] == 0:
-        raise ValueError(f"pictures of {one.shape} and {other.shape} cannot be compared")
-    with nogil:
-        most = contrast_of(&a[0, 0], &b[0, 0], <int64_t>a.shape[0] * a.shape[1])
-    return most
-
-
 cdef class Rasteriser:
     """A camera of `width` x `height` pixels that draws a Geometry.
 

@@ -11,7 +11,6 @@ from pydantic import Field, model_validator
 
 from reflexarc.ext.pixels import PixelArray
 from reflexarc.ext.poses import between
-from reflexarc.ext.raster import contrast_between
 from reflexarc.runtime.batch import Array, Batch
 from reflexarc.runtime.clock import perf_ns
 from reflexarc.runtime.config import Strict
@@ -21,8 +20,6 @@ from reflexarc.sensors.renderer import RasterRenderer
 
 #: How much of a tick rendering may take in wall mode, where the shutter does not say.
 WALL_SHARE = 0.5
-#: How much finer than `motion_px` contrast can make the steps from picture to picture.
-FINEST = 16
 
 
 class ShutterSpec(Strict):
@@ -30,9 +27,6 @@ class ShutterSpec(Strict):
 
     Attributes:
         motion_px: how far anything may move in the image between two pictures.
-        contrast: how much any pixel may change from one to the next, relative to the darker (which
-            is linear below 20 of 255, as pixels are), if it moves along the steepest step between
-            two neighbours: steeper ones take less motion, down to a sixteenth. None: motion alone.
         shortest_ns: least time between two pictures, however fast it is.
         longest_ns: most time between two pictures.
         budget_ns: how long rendering may take between two reads. What is left then is put off and
@@ -40,8 +34,7 @@ class ShutterSpec(Strict):
             mode, no limit in lockstep.
     """
 
-    motion_px: float = Field(default=0.25, gt=0, le=10)
-    contrast: float | None = Field(default=1.0, gt=0)
+    motion_px: float = Field(default=0.07, gt=0, le=10)
     shortest_ns: int = Field(default=100_000, ge=1_000)
     longest_ns: int = Field(default=10_000_000, ge=1_000)
     budget_ns: int | None = Field(default=None, ge=0)
@@ -56,9 +49,8 @@ class ShutterSpec(Strict):
 class AdaptiveCamera(EventCamera):
     """An event camera whose next picture follows the largest motion in the image.
 
-    The rules are those of ESIM (Rebecq, Gehrig & Scaramuzza 2018): a picture whenever something has
-    moved by `motion_px` since the last one, or by less where that would change a pixel by more than
-    `contrast`, within the bounds of its ShutterSpec. Call `step` after
+    The rule is that of ESIM (Rebecq, Gehrig & Scaramuzza 2018): a picture whenever something has
+    moved by `motion_px` since the last one, within the bounds of its ShutterSpec. Call `step` after
     every physics step. Between two steps links move along a line and turn along an arc, so that a
     fast thing is seen several times in a step; while nothing moves, nothing is rendered, and the
     last picture is shown again every `longest_ns`, for the pixels have noise of their own. What is
@@ -83,7 +75,6 @@ class AdaptiveCamera(EventCamera):
         self._pictured = self._before = renderer.scene.look()
         self._pictured_ns = self._before_ns = 0
         self._moved_px = 0.0
-        self._limit_px = spec.motion_px
         self._spent_ns = 0
         self.rendered = self.repeated = self.yielded = 0
 
@@ -144,7 +135,6 @@ class AdaptiveCamera(EventCamera):
         self._moved_px, self._spent_ns = float(state["shutter/moved_px"][0]), 0
         self._geometry = self._renderer.scene.geometry
         self._image = self._renderer.draw(self._pictured) if drawn else None
-        self._limit_px = self._spec.motion_px if self._image is None else self._limit(self._image)
 
     def step(self, now_ns: int) -> None:
         """The world has moved from the last call to `now_ns`; take the pictures that are due."""
@@ -188,15 +178,15 @@ class AdaptiveCamera(EventCamera):
 
     def _due(self, to_px: float, now_ns: int) -> Floats:
         """When in a step (0 to 1) pictures are due, if motion in the image grows evenly in it."""
-        spec, from_px, limit_px = self._spec, self._moved_px, self._limit_px
+        spec, from_px = self._spec, self._moved_px
         most = max(1, (now_ns - self._before_ns) // spec.shortest_ns)
-        first, last = from_px // limit_px + 1, to_px // limit_px
+        first, last = from_px // spec.motion_px + 1, to_px // spec.motion_px
         if last - first >= most:
             return np.arange(1, most + 1) / most
         if last >= first:
-            return (np.arange(first, last + 1) * limit_px - from_px) / (to_px - from_px)
+            return (np.arange(first, last + 1) * spec.motion_px - from_px) / (to_px - from_px)
         late = now_ns >= self._pictured_ns + spec.longest_ns
-        return np.ones(1) if late or from_px >= limit_px else np.zeros(0)
+        return np.ones(1) if late or from_px >= spec.motion_px else np.zeros(0)
 
     def _is_spent(self, start_ns: int) -> bool:
         spent_ns = self._spent_ns + perf_ns() - start_ns
@@ -204,20 +194,10 @@ class AdaptiveCamera(EventCamera):
 
     def _take(self, links: Floats, at_ns: int) -> None:
         self._image = self._renderer.draw(links)
-        self._limit_px = self._limit(self._image)
         self._geometry = self._renderer.scene.geometry
         self.rendered += 1
         self._pictured, self._moved_px = links, 0.0
         self._expose(at_ns)
-
-    def _limit(self, image: Image) -> float:
-        """How far anything in this picture may move until the next."""
-        most_px = self._spec.motion_px
-        if self._spec.contrast is None:
-            return most_px
-        left, right = (np.ascontiguousarray(side) for side in (image[:, :-1], image[:, 1:]))
-        a_pixel = max(contrast_between(left, right), contrast_between(image[:-1], image[1:]))
-        return min(max(self._spec.contrast / max(a_pixel, 1e-6), most_px / FINEST), most_px)
 
     def _repeat(self, at_ns: int) -> None:
         """Show the last picture again: until now it was what there was to see."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reflexarc.ext.raster import Geometry, Rasteriser, contrast_between
+from reflexarc.ext.raster import Geometry, Rasteriser
 from reflexarc.sensors.mesh import Mesh, geometry, welded
 from reflexarc.sensors.primitives import box, plane, sphere
 
@@ -438,14 +438,3 @@ def test_the_same_scene_gives_the_same_bits_after_others():
     raster.draw(other, at(z=3.0), EYE)
     assert raster.draw(shape, at(z=2.0), EYE).tobytes() == first.tobytes()
     assert camera("edges").draw(shape, at(z=2.0), EYE).tobytes() == first.tobytes()
-
-
-def test_contrast_is_relative_to_the_darker_and_linear_in_the_dark():
-    one, other = np.full((5, 7), 0.3, np.float32), np.full((5, 7), 0.3, np.float32)
-    assert contrast_between(one, other) == 0.0
-    other[4, 6] = 0.45
-    assert contrast_between(one, other) == pytest.approx(0.5)
-    one[0, 0], other[0, 0] = 0.02, 0.0
-    assert contrast_between(other, one) == pytest.approx(0.02 * 255 * np.log(20) / 20)
-    with pytest.raises(ValueError, match="cannot be compared"):
-        contrast_between(one, other[:4])

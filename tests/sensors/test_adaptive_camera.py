@@ -98,7 +98,7 @@ def test_a_fast_ball_is_seen_at_its_times():
     def place(t_s):
         return -0.4 + speed * t_s
 
-    with ball(motion_px=0.25, contrast=None, shortest_ns=10_000) as scene:
+    with ball(motion_px=0.25, shortest_ns=10_000) as scene:
         events = scene.run(place, 0.004)
         frames = scene.camera.rendered
         reference = []
@@ -124,36 +124,13 @@ def test_frames_follow_motion_within_their_bounds():
     with ball(motion_px=0.5, shortest_ns=250_000) as scene:
         scene.run(lambda t: -0.4 + 100.0 * t, 0.008)  # 3.2 pixels a step, 4 pictures in it
         assert scene.camera.rendered == 1 + 8 * 4
-    with ball(motion_px=0.5, contrast=None) as scene:
+    with ball(motion_px=0.5) as scene:
         scene.run(lambda t: -0.4 + 0.5 * t, 1.0)  # 16 pixels in a second
         assert 28 <= scene.camera.rendered <= 120
 
 
-def test_where_contrast_is_high_pictures_are_closer_and_events_no_longer_come_at_once():
-    def median_us(**shutter):
-        with ball(**shutter) as scene:
-            events = scene.run(lambda t: -0.4 + 1.5 * t, 0.3)  # 0.05 pixels in a step
-            return scene.camera.rendered, off_us(events, scene)
-
-    def off_us(events, scene):
-        for t_ns in range(0, 300_000_001, 50_000):
-            scene.put(-0.4 + 1.5e-9 * t_ns)
-            scene.plain.expose(t_ns)
-        mine, true = first_times(events), first_times(scene.plain.read(300_000_000).values)
-        both = (mine >= 0) & (true >= 0)
-        return np.median(np.abs(mine - true)[both])
-
-    by_motion, by_contrast = median_us(contrast=None), median_us(contrast=0.1)
-    assert by_contrast[0] > 2 * by_motion[0]
-    assert by_contrast[1] < by_motion[1] / 2
-    # a sixteenth of the motion at the least
-    with ball(motion_px=1.6, contrast=1e-9, shortest_ns=1_000) as scene:
-        scene.run(lambda t: -0.4 + 1.5 * t, 0.3)  # 14.4 pixels by tenths
-        assert 130 <= scene.camera.rendered <= 160
-
-
 def test_at_rest_it_shows_what_is_there():
-    with ball(motion_px=5.0, contrast=None, longest_ns=10**9) as scene:
+    with ball(motion_px=5.0, longest_ns=10**9) as scene:
         scene.run(lambda t: min(t, 0.005) * 2.0, 0.02)
         assert scene.camera.rendered == 2
         np.testing.assert_array_equal(scene.camera._show(), scene.renderer())
