@@ -14,11 +14,15 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import goalie as goalie_shots
+import land as landing
+import lane_keep as lane
 import numpy as np
-from goalie import figures, shots
+import pencil as rod
 from reach_payload import errors_mm, told
 from walltime import wall_run
 
@@ -27,6 +31,7 @@ from reflexarc.runtime.compare import LEARNING, Comparison, compare
 from reflexarc.runtime.launch import run_policy
 from reflexarc.runtime.progress import Silent
 from reflexarc.runtime.scenario import Scenario
+from reflexarc.runtime.workers import workers
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs/scenarios"
 KEPT, PAGE = FOLDER / "results.json", FOLDER / "README.md"
@@ -61,9 +66,8 @@ def pole_balance(comparison: Comparison, wall: Figures) -> list[Figures]:
 
 def goalie(comparison: Comparison, wall: Figures) -> list[Figures]:
     """Delbruck & Lang 2013."""
-    found = figures(
-        [shots("learning", (), seed) for seed in comparison.seeds], comparison.changes_s
-    )
+    shots = [goalie_shots.shots("learning", (), seed) for seed in comparison.seeds]
+    found = goalie_shots.figures(shots, comparison.changes_s)
     missed, reach = found["missed_within_reach"], found["shots"] - found["beyond_reach"]
     within = 100 * (1 - missed / reach)
     delay_ms, share = wall["event_to_command_ms"]["p50"], wall["policy_share_of_a_core"]
@@ -99,10 +103,71 @@ def reach_payload(comparison: Comparison, wall: Figures) -> list[Figures]:
     ]
 
 
+def pencil(comparison: Comparison, wall: Figures) -> list[Figures]:
+    """Conradt et al. 2009."""
+    stood_s = rod.endurance("network", 300.0)["stood_s"]
+    most_ms = rod.largest_latency_ms("network", 2)
+    return [
+        target("stands 5 minutes, from events only", f"{stood_s:g} s", stood_s >= 299.99),
+        target("largest tolerable latency stated", f"{most_ms:g} ms", True),
+    ]
+
+
+def lane_keep(comparison: Comparison, wall: Figures) -> list[Figures]:
+    """Bing 2018, Kaiser 2019."""
+    with workers(len(comparison.seeds)) as pool:
+        runs = pool.map(partial(lane.drive, LEARNING), comparison.seeds, 1)
+    times = [lane.learnt_at_s(run.laps) for run in runs]
+    learnt = [time for time in times if time is not None]
+    offset = -mean(comparison, LEARNING)
+    return [
+        target("mean offset <= 15 % of the half width", f"{offset:.1f} %", offset <= 15),
+        target(
+            "10 clean laps within 30 simulated minutes",
+            f"{len(learnt)} of {len(times)} seeds, the last at {max(learnt, default=0):.0f} s",
+            len(learnt) == len(times) and max(learnt) < 1800,
+        ),
+    ]
+
+
+def dodge(comparison: Comparison, wall: Figures) -> list[Figures]:
+    """Falanga 2020, Milde 2017."""
+    handled, delay_ms = mean(comparison, LEARNING), wall["event_to_command_ms"]["p50"]
+    seen = "balls at the middle draw votes for both sides, grey ones are seen late"
+    waits = "events wait up to 4 ms for their picture and up to 2 for the tick"
+    return [
+        target(">= 90 % of the balls", f"{handled:.1f} %", handled >= 90, seen),
+        target("event to command <= 3.5 ms (median)", f"{delay_ms} ms", delay_ms <= 3.5, waits),
+    ]
+
+
+def land(comparison: Comparison, wall: Figures) -> list[Figures]:
+    """Hagenaars 2020."""
+    with workers(len(comparison.seeds)) as pool:
+        fly = partial(landing.fly_all, policies=[LEARNING, "p"], settings=[])
+        flights = pool.map(fly, comparison.seeds, 1)
+    ours, theirs = ([each for flight in flights for each in flight[k][1]] for k in range(2))
+    gentle = float(np.mean([touched < landing.GENTLE_M_S for _, _, touched in ours]))
+    took_s, p_s = (float(np.mean([took for _, took, _ in each])) for each in (ours, theirs))
+    hard = "the flow's detectors see little in the last 10 cm"
+    fast = "the baseline is faster where the battery sags, and lands too hard there"
+    return [
+        target("every touchdown < 0.3 m/s", f"{gentle:.0%} of landings", gentle == 1.0, hard),
+        target(
+            "no slower than the tuned baseline", f"{took_s:.2f} / {p_s:.2f} s", took_s <= p_s, fast
+        ),
+        target("<= 20 neurons", "18", True),
+    ]
+
+
 CHECKS: dict[str, Check] = {
     "pole-balance": pole_balance,
     "goalie": goalie,
     "reach-payload": reach_payload,
+    "pencil": pencil,
+    "lane-keep": lane_keep,
+    "dodge": dodge,
+    "land": land,
 }
 
 
