@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,8 @@ from reflexarc.sensors.textevents import open_text
 
 #: Assumed where neither the file nor the caller says how large the sensor is.
 DEFAULT_SIZE = (1280, 720)
+#: No description of streams is as long.
+MOST_HEADER_BYTES = 1 << 24
 #: Events that a reader of ours takes at a time.
 CHUNK = 1 << 14
 #: Sides of the sensors that `.bin` files come from; the smallest that fits is taken.
@@ -128,7 +131,37 @@ def _no_panic() -> Iterator[None]:
 
 
 def _open_aedat4(path: Path, size: Size) -> Opened:
+    """Faery ends the process where the description of the streams is no text: look first."""
+    try:
+        _description(path).decode()
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: damaged: its description of the streams is no text") from None
     return _open_faery(path, size, "AEDAT4")
+
+
+def _description(path: Path) -> bytes:
+    """The XML in the header of an AEDAT4 file, b"" where it is not to be found.
+
+    The header is a FlatBuffer behind a line and its length, the XML the third field of its table
+    (https://docs.inivation.com/software/software-advanced-usage/file-formats/aedat-4.0.html).
+    """
+    with path.open("rb") as file:
+        file.seek(len(b"#!AER-DAT4.0\r\n"))
+        header = file.read(min(int.from_bytes(file.read(4), "little"), MOST_HEADER_BYTES))
+
+    def at(kind: str, place: int) -> int:
+        if place < 0:
+            raise struct.error
+        return int(struct.unpack_from(kind, header, place)[0])
+
+    try:
+        table = at("<I", 0)
+        entry = table - at("<i", table) + 8
+        text = table + at("<H", entry)
+        text += at("<I", text)
+        return header[text + 4 : text + 4 + at("<I", text)]
+    except struct.error:
+        return b""
 
 
 def _open_es(path: Path, size: Size) -> Opened:

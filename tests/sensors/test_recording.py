@@ -367,6 +367,17 @@ def test_damage_is_told_in_one_line_or_leaves_events_in_order(
     assert shown.err + shown.out == ""
 
 
+def test_a_description_that_is_no_text_is_one_line(tmp_path, capfd):
+    # faery would end the process
+    path = write(tmp_path / "a.aedat4")
+    whole = path.read_bytes()
+    assert whole.count(b">EVTS<") == 1
+    path.write_bytes(whole.replace(b">EVTS<", b">EV\xa1S<"))
+    with pytest.raises(ConfigError, match="is no text"):
+        read(path)
+    assert capfd.readouterr().err == ""
+
+
 def test_a_panic_of_faery_is_one_line(tmp_path, capfd):
     path = write(tmp_path / "a.aedat4")
     whole = bytearray(path.read_bytes())
