@@ -403,7 +403,7 @@ class Daemon:
             self._care_ns = now_ns
             if self._companion.mend():
                 self.say("companion", "the companion died and was started again")
-        hatch.flush()
+        self._companion.hatch.flush()  # not the one of a companion that has died
 
     def _all_is_well(self, now_ns: int) -> None:
         if not self._ready:
