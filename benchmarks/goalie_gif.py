@@ -10,19 +10,14 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-import numpy.typing as npt
+from film import draw, paper, play, write
 from PIL import Image
 
-from reflexarc.runtime.clock import LockstepClock
-from reflexarc.runtime.loop import Loop, Tick
+from reflexarc.runtime.loop import Tick
 from reflexarc.runtime.scenario import Scenario
-from reflexarc.runtime.world import LocalPlant
 from reflexarc.scenarios.goalie.world import Goalie
 
-FRAME_NS, SHOWN_MS, SCALE = 20_000_000, 60, 2
-ON, OFF, PAPER = (213, 94, 0), (0, 114, 178), (245, 245, 245)
-
-Pixels = npt.NDArray[np.uint8]
+FRAME_NS, SHOWN_MS, SCALE, SIDE_PX = 20_000_000, 60, 2, 128
 
 
 class Film:
@@ -32,7 +27,7 @@ class Film:
         self.frames: list[Image.Image] = []
         self._render = world.renderer()
         self._begin_ns = begin_ns
-        self._events = _blank()
+        self._events = paper(SIDE_PX, SIDE_PX)
 
     def __call__(self, tick: Tick) -> None:
         """Add the tick's events to the frame; show it when it is full."""
@@ -40,9 +35,7 @@ class Film:
             return
         for batch in tick.batches:
             if batch.stream == "camera":
-                for on, colour in ((False, OFF), (True, ON)):
-                    seen = batch.values[batch.values["p"] == on]
-                    self._events[seen["y"], seen["x"]] = colour
+                draw(self._events, batch.values)
         if tick.until_ns % FRAME_NS == 0:
             grey = (255 * self._render() ** (1 / 2.2)).astype(np.uint8)
             field = np.repeat(grey[:, :, None], 3, axis=2)
@@ -51,11 +44,7 @@ class Film:
                 (both.shape[1] * SCALE, both.shape[0] * SCALE), Image.Resampling.NEAREST
             )
             self.frames.append(image.quantize(32))
-            self._events = _blank()
-
-
-def _blank() -> Pixels:
-    return np.full((128, 128, 3), PAPER, np.uint8)
+            self._events = paper(SIDE_PX, SIDE_PX)
 
 
 def main() -> None:
@@ -67,23 +56,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0)
     arguments = parser.parse_args()
     scenario = Scenario.load("goalie")
-    world, gate = scenario.make_world(arguments.seed), scenario.make_gate()
+    world = scenario.make_world(arguments.seed)
     assert isinstance(world, Goalie)
     film = Film(world, round(arguments.begin * 1e9))
-    clock = LockstepClock(scenario.spec.period_ns)
-    plant = LocalPlant(world, gate.rest)
-    loop = Loop(clock, plant, scenario.make_policy(), gate, listeners=[film])
-    loop.run(round((arguments.begin + arguments.seconds) * 1e9) // clock.period_ns)
-    plant.close()
-    first, *others = film.frames
-    first.save(
-        arguments.file,
-        save_all=True,
-        append_images=others,
-        duration=SHOWN_MS,
-        loop=0,
-        optimize=True,
-    )
+    play(scenario, world, film, arguments.begin + arguments.seconds)
+    write(film.frames, arguments.file, SHOWN_MS)
 
 
 if __name__ == "__main__":
