@@ -25,10 +25,12 @@ from reflexarc.runtime.backends.clocked import ClockedBackend
 from reflexarc.runtime.clock import perf_ns
 from reflexarc.runtime.network import Network
 from reflexarc.runtime.plasticity import Pes
+from reflexarc.scenarios.lif import LifCurve
 
 DT_NS = round(DT_S * 1e9)
 NEURONS = 500
 NEURON_TAU_S = 0.02
+CURVE = LifCurve(NEURON_TAU_S, DT_S)
 SYNAPSE_TAU_S = 0.01
 #: Of the activity that is taught: about as long as an error takes to show.
 TRACE_TAU_S = 0.04
@@ -89,14 +91,9 @@ def build(joints: int, seed: int, speed_hz: float) -> Network:
     signal a second.
     """
     generator = np.random.default_rng((seed, 2_000_000))
-    direction = generator.standard_normal((NEURONS, 3 * joints))
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    threshold = generator.uniform(-1.5, 1.5, NEURONS)
-    most = _current_for(generator.uniform(100, 200, NEURONS))
-    gain = (most - 1.0) / (2.0 - threshold)
-    weight, bias = gain[:, None] * direction, 1.0 - gain * threshold
+    weight, bias = CURVE.tuning(generator, NEURONS, 3 * joints, widest=1.5, at=2.0)
     usual = generator.standard_normal((1000, 3 * joints))
-    power = np.mean(np.sum(_rates_hz(usual @ weight.T + bias) ** 2, axis=1))
+    power = np.mean(np.sum(CURVE.rates_hz(usual @ weight.T + bias) ** 2, axis=1))
     rule = Pes(modulator="teaching", learning_rate=speed_hz / (power * DT_S), tau_pre_s=TRACE_TAU_S)
     net = Builder(seed=seed)
     state = net.input("state", 3 * joints)
@@ -108,17 +105,6 @@ def build(joints: int, seed: int, speed_hz: float) -> Network:
     net.linear(ensemble, correction, zero, name="adapt", plasticity=rule)
     net.output("command", correction)
     return net.build(mode="clocked", dt_s=DT_S)
-
-
-def _rates_hz(current: Array) -> Array:
-    """Rate of a LIF neuron under a constant current; spikes are half a step late on average."""
-    drive = np.maximum(current, 1.0 + 1e-9)
-    interval_s = DT_S / 2 - NEURON_TAU_S * np.log1p(-1.0 / drive)
-    return np.where(current > 1.0 + 1e-9, 1.0 / interval_s, 0.0)
-
-
-def _current_for(rate_hz: Array) -> Array:
-    return np.asarray(-1.0 / np.expm1((DT_S / 2 - 1.0 / rate_hz) / NEURON_TAU_S))
 
 
 class Team:

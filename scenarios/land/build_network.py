@@ -26,9 +26,11 @@ from reflexarc.runtime.network import FloatArray, Network
 from reflexarc.runtime.neurons import LI, LIF
 from reflexarc.runtime.plasticity import Pes
 from reflexarc.runtime.save import save
+from reflexarc.scenarios.lif import LifCurve
 
 DT_S = 0.004
 CELL_TAU_S, TRACE_TAU_S = 0.02, 0.05
+CURVE = LifCurve(CELL_TAU_S, DT_S)
 #: Divergences (1/s) at which neurons begin to fire: upwards, and downwards.
 UPWARDS: FloatArray = np.array([-0.6, 0.1, 0.7, 1.3, 2.0, 3.0])
 DOWNWARDS: FloatArray = np.array([0.4, 0.9, 1.4, 2.0, 2.8, 4.0])
@@ -81,7 +83,7 @@ def build(weights: Weights) -> Network:
 
 def tuning() -> tuple[FloatArray, FloatArray]:
     """Input weights for divergence and rate (neurons, 2), and the current in flight (neurons,)."""
-    gain = float(-1.0 / np.expm1((DT_S / 2 - 1.0 / MOST_HZ) / CELL_TAU_S)) - 1.0
+    gain = float(CURVE.current_for(np.array(MOST_HZ))) - 1.0
     first = np.concatenate((UPWARDS, DOWNWARDS, np.zeros(RATES)))
     sensed = np.zeros((CELLS, 2))
     sensed[:-RATES, 0] = np.repeat([1.0, -1.0], len(UPWARDS)) * gain / SPAN_PER_S
@@ -90,15 +92,9 @@ def tuning() -> tuple[FloatArray, FloatArray]:
 
 
 def rates_hz(divergence: FloatArray) -> FloatArray:
-    """Of each neuron at each of these steady divergences (1/s), shape (divergences, neurons).
-
-    A LIF neuron's under a constant current; spikes are half a step late on average.
-    """
+    """Of each neuron at each of these steady divergences (1/s), shape (divergences, neurons)."""
     sensed, start = tuning()
-    current = np.outer(divergence, sensed[:, 0]) + start
-    drive = np.maximum(current, 1.0 + 1e-9)
-    interval_s = DT_S / 2 - CELL_TAU_S * np.log1p(-1.0 / drive)
-    return np.where(current > 1.0 + 1e-9, 1.0 / interval_s, 0.0)
+    return CURVE.rates_hz(np.outer(divergence, sensed[:, 0]) + start)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from reflexarc.runtime.network import FloatArray, Network
 from reflexarc.runtime.neurons import LI, LIF
 from reflexarc.runtime.plasticity import Pes
 from reflexarc.runtime.save import save
+from reflexarc.scenarios.lif import LifCurve
 from reflexarc.scenarios.pencil.model import PERIOD_S, linear_plant, optimal_gain
 from reflexarc.scenarios.pencil.view import EYE_M, HEIGHT_PX, WIDTH_PX, on_plane
 from reflexarc.scenarios.pole_balance.model import hold
@@ -54,6 +55,7 @@ CHANCE_M_S, CHANCE_RAD_S = 0.3, 2.0
 WEIGHTS: FloatArray = np.array([30000.0, 1000.0, 1000.0, 10.0])
 COMMAND_SCALE_M_S2 = 10.0
 CELLS, CELL_TAU_S = 300, 0.02
+CURVE = LifCurve(CELL_TAU_S, PERIOD_S)
 COMMAND_TAU_S = 0.004
 #: By how much the correction grows in a second for a foot that is 1 m off, in m/s2.
 LEARNING_PER_S = 150.0
@@ -75,7 +77,7 @@ def build() -> Network:
 def _axis(net: Builder, axis: str) -> tuple[Population, Population]:
     """One camera's network; its nominal command and its correction."""
     state = _tracker(net, axis)
-    encoders, bias = tuning(np.random.default_rng(SEED))
+    encoders, bias = CURVE.tuning(np.random.default_rng(SEED), CELLS, 4, widest=0.9, at=1.0)
     cells = net.population(f"cells_{axis}", CELLS, LIF(tau_s=CELL_TAU_S))
     nominal = net.population(f"nominal_{axis}", 1, LI(tau_s=COMMAND_TAU_S))
     correction = net.population(f"correction_{axis}", 1, LI(tau_s=COMMAND_TAU_S))
@@ -191,38 +193,12 @@ def _share() -> float:
     return float(-np.expm1(-PERIOD_S / 1.0))
 
 
-def tuning(generator: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-    """Input weights (cells, 4) and biases of the population.
-
-    Preferred directions are spread evenly over the sphere, intercepts over (-0.9, 0.9), and every
-    neuron fires at 100 to 200 Hz where the state is its preferred direction.
-    """
-    direction = generator.standard_normal((CELLS, 4))
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    intercept = generator.uniform(-0.9, 0.9, CELLS)
-    most = current_for(generator.uniform(100, 200, CELLS))
-    gain = (most - 1.0) / (1.0 - intercept)
-    return gain[:, None] * direction, 1.0 - gain * intercept
-
-
-def rates_hz(current: FloatArray) -> FloatArray:
-    """Rate of a LIF neuron under a constant current; spikes are half a step late on average."""
-    drive = np.maximum(current, 1.0 + 1e-12)
-    interval_s = PERIOD_S / 2 - CELL_TAU_S * np.log1p(-1.0 / drive)
-    return np.where(current > 1.0, 1.0 / interval_s, 0.0)
-
-
-def current_for(rate_hz: FloatArray) -> FloatArray:
-    """The inverse of `rates_hz`."""
-    return np.asarray(1.0 / -np.expm1((PERIOD_S / 2 - 1.0 / rate_hz) / CELL_TAU_S))
-
-
 def command_weights(encoders: FloatArray, bias: FloatArray) -> FloatArray:
     """The optimal feedback, read from the population by least squares; shape (1, cells)."""
     generator = np.random.default_rng(SEED + 1)
     states = generator.standard_normal((4000, 4))
     states *= generator.uniform(0, 1.2, (4000, 1)) / np.linalg.norm(states, axis=1, keepdims=True)
-    counts = rates_hz(states @ encoders.T + bias) * PERIOD_S
+    counts = CURVE.rates_hz(states @ encoders.T + bias) * PERIOD_S
     wanted = states @ (-optimal_gain(WEIGHTS, 1.0) * STATE_SCALE / COMMAND_SCALE_M_S2)
     ridge = (0.1 * counts.max()) ** 2 * len(counts)
     gram = counts.T @ counts + ridge * np.eye(CELLS)
@@ -231,7 +207,7 @@ def command_weights(encoders: FloatArray, bias: FloatArray) -> FloatArray:
 
 def learning(bias: FloatArray, axis: str) -> Pes:
     """How the correction follows the place of the foot."""
-    resting = rates_hz(bias)
+    resting = CURVE.rates_hz(bias)
     power = float(resting @ resting) * PERIOD_S
     speed = LEARNING_PER_S * STATE_SCALE[0] / COMMAND_SCALE_M_S2
     most = MOST_M_S2 / COMMAND_SCALE_M_S2 / (resting.sum() * PERIOD_S)

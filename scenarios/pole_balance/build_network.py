@@ -31,6 +31,7 @@ from reflexarc.runtime.network import (
     Output,
 )
 from reflexarc.runtime.nirfile import write
+from reflexarc.scenarios.lif import LifCurve
 from reflexarc.scenarios.pole_balance.baselines import LqrConfig
 from reflexarc.scenarios.pole_balance.view import on_plane
 from reflexarc.sensors.population import GaussianPopulation, GaussianPopulationSpec
@@ -61,6 +62,7 @@ PLACE_LINES = 20
 STEP_QUANTUM_M = 0.002
 ENSEMBLE_SIZE = 300
 ENSEMBLE_TAU_S = 0.02
+CURVE = LifCurve(ENSEMBLE_TAU_S, DT_S)
 MOTOR_SIZE = 100
 COMMAND_TAU_S = 0.005
 
@@ -68,7 +70,7 @@ COMMAND_TAU_S = 0.005
 def build() -> Network:
     """The network, the same at every call."""
     generator = np.random.default_rng(SEED)
-    encoders, bias = tuning(generator)
+    encoders, bias = CURVE.tuning(generator, ENSEMBLE_SIZE, 4, widest=0.9, at=1.0)
     nodes: list[Node] = [
         Input(name="camera", shape=(2 * len(cells()),)),
         Input(name="place", shape=(PLACE_LINES,)),
@@ -161,42 +163,13 @@ def step_weights() -> FloatArray:
     return weight / STATE_SCALE[:, None]
 
 
-def tuning(generator: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-    """Input weights (neurons, 4) and biases of the ensemble.
-
-    Preferred directions are spread evenly over the sphere, intercepts over (-0.9, 0.9), and every
-    neuron fires at 100 to 200 Hz where the state is its preferred direction.
-    """
-    direction = generator.standard_normal((ENSEMBLE_SIZE, 4))
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    intercept = generator.uniform(-0.9, 0.9, ENSEMBLE_SIZE)
-    most = current_for(generator.uniform(100, 200, ENSEMBLE_SIZE))
-    gain = (most - 1.0) / (1.0 - intercept)
-    return gain[:, None] * direction, 1.0 - gain * intercept
-
-
-def rates_hz(current: FloatArray) -> FloatArray:
-    """Firing rate of a LIF neuron under a constant current.
-
-    Spikes fall on clock steps, half a step late on average.
-    """
-    drive = np.maximum(current, 1.0 + 1e-12)
-    interval_s = DT_S / 2 - ENSEMBLE_TAU_S * np.log1p(-1.0 / drive)
-    return np.where(current > 1.0, 1.0 / interval_s, 0.0)
-
-
-def current_for(rate_hz: FloatArray) -> FloatArray:
-    """The inverse of `rates_hz`."""
-    return np.asarray(1.0 / -np.expm1((DT_S / 2 - 1.0 / rate_hz) / ENSEMBLE_TAU_S))
-
-
 def command_weights(
     encoders: FloatArray, bias: FloatArray, generator: np.random.Generator
 ) -> FloatArray:
     """The optimal state feedback of the nominal plant, read from the ensemble."""
     samples = generator.standard_normal((4000, 4))
     samples *= generator.uniform(0, 1.2, (4000, 1)) / np.linalg.norm(samples, axis=1, keepdims=True)
-    counts = rates_hz(samples @ encoders.T + bias) * DT_S
+    counts = CURVE.rates_hz(samples @ encoders.T + bias) * DT_S
     gain = -LqrConfig().gain() * STATE_SCALE / FORCE_SCALE_N
     return least_squares(counts, samples @ gain)[None]
 
@@ -223,7 +196,9 @@ def force_scale() -> float:
     """The population vector's scale (N / Hz) that makes a command of 1 `FORCE_SCALE_N`."""
     command = 0.3
     direction = np.sign(muscle_weights()[:, 0])
-    pull_hz = direction @ rates_hz(muscle_weights()[:, 0] * command + muscle_bias()) / MOTOR_SIZE
+    pull_hz = (
+        direction @ CURVE.rates_hz(muscle_weights()[:, 0] * command + muscle_bias()) / MOTOR_SIZE
+    )
     return command * FORCE_SCALE_N / float(pull_hz)
 
 

@@ -25,12 +25,14 @@ from reflexarc.runtime.network import FloatArray, Network
 from reflexarc.runtime.neurons import LI, LIF
 from reflexarc.runtime.plasticity import Pes
 from reflexarc.runtime.save import save
+from reflexarc.scenarios.lif import LifCurve
 from reflexarc.scenarios.reach_payload.arm import JOINTS
 
 DT_S = 0.001
 SEED = 1
 CELLS = 1000
 CELL_TAU_S = 0.02
+CURVE = LifCurve(CELL_TAU_S, DT_S)
 CORRECTION_TAU_S = 0.01
 #: Of the activity that is taught: about as long as an error takes to show.
 TRACE_TAU_S = 0.04
@@ -41,15 +43,15 @@ STEADY = 100
 STEADY_RATES_HZ = (150.0, 250.0)
 #: Wanted angles, rates and accelerations.
 MOTION = 3 * JOINTS
-#: Neurons fire beyond thresholds up to this far from the middle, in standard deviations.
+#: Cells fire beyond thresholds up to this far from the middle, in standard deviations.
 WIDEST = 1.5
 
 
 def build(speed_hz: float = SPEED_HZ, cells: int = CELLS) -> Network:
     """The network, the same at every call."""
     generator = np.random.default_rng(SEED)
-    weight, bias = tuning(generator, cells)
-    usual_hz = rates_hz(generator.standard_normal((1000, MOTION)) @ weight.T + bias)
+    weight, bias = CURVE.tuning(generator, cells, MOTION, widest=WIDEST, at=2.0)
+    usual_hz = CURVE.rates_hz(generator.standard_normal((1000, MOTION)) @ weight.T + bias)
     steady_hz = np.linspace(*STEADY_RATES_HZ, STEADY)
     net = Builder(seed=SEED)
     nominal = net.input("nominal", 2 * JOINTS)
@@ -60,7 +62,9 @@ def build(speed_hz: float = SPEED_HZ, cells: int = CELLS) -> Network:
     correction = net.population("correction", JOINTS, LI(tau_s=CORRECTION_TAU_S))
     torque = net.output("torque", JOINTS)
     net.linear(motion, ensemble, weight, bias, name="encode")
-    net.linear(motion, steady, np.zeros((STEADY, MOTION)), current_for(steady_hz), name="keep_on")
+    net.linear(
+        motion, steady, np.zeros((STEADY, MOTION)), CURVE.current_for(steady_hz), name="keep_on"
+    )
     adapts, settles = taught(speed_hz, usual_hz), taught(STEADY_SPEED_HZ, steady_hz)
     none, none_steady = np.zeros((JOINTS, cells)), np.zeros((JOINTS, STEADY))
     net.linear(ensemble, correction, none, name="adapts", plasticity=adapts)
@@ -74,32 +78,6 @@ def taught(speed_hz: float, usual_hz: FloatArray) -> Pes:
     """The rule of neurons that usually fire at `usual_hz`, shape (..., neurons)."""
     power = float(np.mean(np.sum(usual_hz**2, axis=-1)))
     return Pes(modulator="feedback", learning_rate=speed_hz / (power * DT_S), tau_pre_s=TRACE_TAU_S)
-
-
-def tuning(generator: np.random.Generator, cells: int) -> tuple[FloatArray, FloatArray]:
-    """Input weights (cells, 21) and biases.
-
-    Each neuron has a random direction in the motion's space, whose axes have a spread of about 1;
-    it fires beyond a threshold, and at 100 to 200 Hz two standard deviations out.
-    """
-    direction = generator.standard_normal((cells, MOTION))
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    threshold = generator.uniform(-WIDEST, WIDEST, cells)
-    most = current_for(generator.uniform(100, 200, cells))
-    gain = (most - 1.0) / (2.0 - threshold)
-    return gain[:, None] * direction, 1.0 - gain * threshold
-
-
-def rates_hz(current: FloatArray) -> FloatArray:
-    """Rate of a LIF neuron under a constant current; spikes are half a step late on average."""
-    drive = np.maximum(current, 1.0 + 1e-9)
-    interval_s = DT_S / 2 - CELL_TAU_S * np.log1p(-1.0 / drive)
-    return np.where(current > 1.0 + 1e-9, 1.0 / interval_s, 0.0)
-
-
-def current_for(rate_hz: FloatArray) -> FloatArray:
-    """The inverse of `rates_hz`."""
-    return np.asarray(-1.0 / np.expm1((DT_S / 2 - 1.0 / rate_hz) / CELL_TAU_S))
 
 
 if __name__ == "__main__":

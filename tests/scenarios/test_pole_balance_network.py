@@ -58,7 +58,7 @@ def test_ensemble_decodes_the_optimal_feedback() -> None:
     assert isinstance(decode, Linear)
     assert encode.bias is not None
     states = np.random.default_rng(5).uniform(-0.4, 0.4, (200, 4))
-    rates = build_network.rates_hz(states @ encode.weight.T + encode.bias)
+    rates = build_network.CURVE.rates_hz(states @ encode.weight.T + encode.bias)
     decoded = (rates * build_network.DT_S @ decode.weight[0]) * build_network.FORCE_SCALE_N
     wanted = -(states * build_network.STATE_SCALE) @ LqrConfig().gain()
     assert np.sqrt(np.mean((decoded - wanted) ** 2)) < 0.1 * wanted.std()
@@ -66,7 +66,8 @@ def test_ensemble_decodes_the_optimal_feedback() -> None:
 
 def test_tuning_inverts() -> None:
     rates = np.array([10.0, 120.0, 300.0])
-    np.testing.assert_allclose(build_network.rates_hz(build_network.current_for(rates)), rates)
+    curve = build_network.CURVE
+    np.testing.assert_allclose(curve.rates_hz(curve.current_for(rates)), rates)
 
 
 def test_event_moment_is_calibrated() -> None:
