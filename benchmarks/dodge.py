@@ -14,34 +14,19 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from played import NETWORK, made, played
 
-from reflexarc.runtime.clock import LockstepClock
 from reflexarc.runtime.interval import interval
-from reflexarc.runtime.loop import Loop, Tick
 from reflexarc.runtime.scenario import Scenario
 from reflexarc.runtime.workers import workers
-from reflexarc.runtime.world import LocalPlant
 from reflexarc.scenarios.dodge.score import Handled
-
-NETWORK = {"learning": "learning=true", "frozen": "learning=false"}
 
 
 def balls(name: str, settings: tuple[str, ...], seed: int) -> list[tuple[float, float, bool]]:
     """Of each ball when it was over, whether it was handled and whether it would have met."""
-    scenario = Scenario.load("dodge", [*settings, NETWORK.get(name, "learning=false")])
-    policy = scenario.make_policy() if name in NETWORK else scenario.make_baseline(name, seed)
-    score, gate = scenario.make_score(seed), scenario.make_gate()
+    scenario, policy = made(name, "dodge", settings, seed)
+    score, _ = played(scenario, policy, seed)
     assert isinstance(score, Handled)
-    plant = LocalPlant(scenario.make_world(seed), gate.rest)
-
-    def go_on(tick: Tick) -> bool:
-        truth = next(batch for batch in tick.batches if batch.stream == "truth")
-        return score.update(truth.values, tick.now_ns)
-
-    try:
-        Loop(LockstepClock(scenario.spec.period_ns), plant, policy, gate).run(scenario.ticks, go_on)
-    finally:
-        plant.close()
     return list(zip(score.ended_s, score.trials, score.met, strict=True))
 
 

@@ -21,15 +21,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
+from played import played
 
-from reflexarc.runtime.clock import LockstepClock
 from reflexarc.runtime.compare import Comparison
 from reflexarc.runtime.interval import interval
-from reflexarc.runtime.loop import CALLS, Loop, Tick
+from reflexarc.runtime.loop import CALLS, Tick
 from reflexarc.runtime.network import FloatArray
 from reflexarc.runtime.scenario import Scenario
 from reflexarc.runtime.workers import workers
-from reflexarc.runtime.world import LocalPlant
 from reflexarc.scenarios.lane_keep.build_network import COLUMNS, ROWS
 from reflexarc.scenarios.lane_keep.score import TRIAL_NS, Lap, Offset
 
@@ -54,25 +53,18 @@ class Run(NamedTuple):
 def drive(policy_name: str, seed: int) -> Run:
     """A run of the network, which stops learning at the first change if it is `learnt`."""
     scenario = Scenario.load(NAME, [f"seed={seed}"])
-    policy, gate, score = scenario.make_policy(), scenario.make_gate(), scenario.make_score(seed)
-    assert isinstance(score, Offset)
-    plant = LocalPlant(scenario.make_world(seed), gate.rest)
+    policy = scenario.make_policy()
     first_ns = round(scenario.changes_s[0] * 1e9)
     kept: list[FloatArray] = []
 
-    def go_on(tick: Tick) -> bool:
+    def keep(tick: Tick) -> None:
         if tick.now_ns == first_ns:
             kept.append(np.stack([policy.program.weights(f"sees_{side}") for side in SIDES]))
             policy.program.learning = policy_name == "learning"
-        truth = next(batch for batch in tick.batches if batch.stream == "truth")
-        return score.update(truth.values, tick.now_ns)
 
-    loop = Loop(LockstepClock(scenario.spec.period_ns), plant, policy, gate)
     begun_s = process_time()
-    try:
-        loop.run(scenario.ticks, go_on)
-    finally:
-        plant.close()
+    score, loop = played(scenario, policy, seed, [keep])
+    assert isinstance(score, Offset)
     cpu_s, counters = process_time() - begun_s, policy.program.counters()
     ticks_ns = loop.durations_ns[:, CALLS.index("encode") : CALLS.index("guard")].sum(axis=1)
     return Run(

@@ -16,11 +16,10 @@ import time
 from functools import partial
 from typing import Any
 
-from reflexarc.runtime.clock import LockstepClock
-from reflexarc.runtime.loop import Loop, Tick
+from played import played
+
 from reflexarc.runtime.scenario import Scenario
 from reflexarc.runtime.workers import workers
-from reflexarc.runtime.world import LocalPlant
 from reflexarc.scenarios.pencil.score import Standing
 
 TAPPED = "world.config.changes=[{at_s: 2.0, set: {tap_n_s: 0.001}}]"
@@ -35,18 +34,8 @@ def stands(policy: str, seed: int, seconds: float, latency_ns: int = 0) -> Stand
         settings.append("world.config.pixels=null")  # it does not look
     scenario = Scenario.load("pencil", settings)
     made = scenario.make_policy() if policy == "network" else scenario.make_baseline(policy, seed)
-    score, gate = scenario.make_score(seed), scenario.make_gate()
+    score, _ = played(scenario, made, seed)
     assert isinstance(score, Standing)
-    plant = LocalPlant(scenario.make_world(seed), gate.rest)
-
-    def go_on(tick: Tick) -> bool:
-        truth = next(batch for batch in tick.batches if batch.stream == "truth")
-        return score.update(truth.values, tick.now_ns)
-
-    try:
-        Loop(LockstepClock(scenario.spec.period_ns), plant, made, gate).run(scenario.ticks, go_on)
-    finally:
-        plant.close()
     return score
 
 

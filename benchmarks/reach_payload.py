@@ -27,12 +27,15 @@ NAME = "reach-payload"
 
 def trials(seed: int, settings: list[str]) -> list[list[float]]:
     """Errors in mm: of the policies, then of `pd` in a world without changes."""
-    said = [*settings, f"seed={seed}"]
-    scenario = Scenario.load(NAME, said)
-    runs = [run_policy(scenario, policy, None, Silent()) for policy in POLICIES]
-    alone = Scenario.load(NAME, [*said, "world.config.changes=[]"])
-    runs.append(run_policy(alone, "pd", None, Silent()))
-    return [[-each for each in run.trials] for run in runs]
+    scenario = Scenario.load(NAME, [*settings, f"seed={seed}"])
+    runs = [run_policy(scenario, policy, None, Silent()).trials for policy in POLICIES]
+    return [*([-each for each in run] for run in runs), alone(seed, settings)]
+
+
+def alone(seed: int, settings: list[str]) -> list[float]:
+    """Errors in mm of `pd` in a world without changes."""
+    scenario = Scenario.load(NAME, [*settings, f"seed={seed}", "world.config.changes=[]"])
+    return [-each for each in run_policy(scenario, "pd", None, Silent()).trials]
 
 
 def told(errors: np.ndarray, first: int, last: int) -> dict[str, list[float]]:
@@ -45,12 +48,10 @@ def told(errors: np.ndarray, first: int, last: int) -> dict[str, list[float]]:
     }
 
 
-def errors_mm(seeds: int, settings: list[str]) -> tuple[np.ndarray, list[int]]:
-    """Errors, shape (seeds, policies and the arm left alone, trials), and the changed trials."""
+def changed_trials(settings: list[str]) -> list[int]:
+    """The trials that begin with a change of the world."""
     config = Scenario.load(NAME, settings).resolved()["world"]["config"]
-    with workers(seeds) as pool:
-        found = pool.map(partial(trials, settings=settings), range(seeds), 1)
-    return np.array(found), [round(c["at_s"] / config["trial_s"]) for c in config["changes"]]
+    return [round(change["at_s"] / config["trial_s"]) for change in config["changes"]]
 
 
 def main() -> None:
@@ -59,7 +60,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--set", dest="settings", action="append", default=[])
     options = parser.parse_args()
-    errors, changes = errors_mm(options.seeds, options.settings)
+    with workers(options.seeds) as pool:
+        run = partial(trials, settings=options.settings)
+        errors = np.array(pool.map(run, range(options.seeds), 1))
+    changes = changed_trials(options.settings)
     ends = [*changes[1:], errors.shape[2]]
     result = {
         "seeds": options.seeds,

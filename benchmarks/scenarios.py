@@ -23,7 +23,7 @@ import land as landing
 import lane_keep as lane
 import numpy as np
 import pencil as rod
-from reach_payload import errors_mm, told
+import reach_payload as reaching
 from walltime import wall_run
 
 from reflexarc.runtime.clock import date_utc, perf_ns
@@ -66,7 +66,8 @@ def pole_balance(comparison: Comparison, wall: Figures) -> list[Figures]:
 
 def goalie(comparison: Comparison, wall: Figures) -> list[Figures]:
     """Delbruck & Lang 2013."""
-    shots = [goalie_shots.shots("learning", (), seed) for seed in comparison.seeds]
+    with workers(len(comparison.seeds)) as pool:
+        shots = pool.map(partial(goalie_shots.shots, LEARNING, ()), comparison.seeds, 1)
     found = goalie_shots.figures(shots, comparison.changes_s)
     missed, reach = found["missed_within_reach"], found["shots"] - found["beyond_reach"]
     within = 100 * (1 - missed / reach)
@@ -89,8 +90,12 @@ def goalie(comparison: Comparison, wall: Figures) -> list[Figures]:
 
 def reach_payload(comparison: Comparison, wall: Figures) -> list[Figures]:
     """DeWolf 2016, 2020."""
-    errors, changes = errors_mm(len(comparison.seeds), [])
-    left = told(errors, changes[0] + 9, changes[0] + 10)["network"]
+    compared = {each.policy: -np.array(each.trials) for each in comparison.policies}
+    with workers(len(comparison.seeds)) as pool:
+        alone = np.array(pool.map(partial(reaching.alone, settings=[]), comparison.seeds, 1))
+    runs = [compared[LEARNING], *(compared[name] for name in reaching.POLICIES[1:]), alone]
+    tenth = reaching.changed_trials([])[0] + 9
+    left = reaching.told(np.stack(runs, axis=1), tenth, tenth + 1)["network"]
     ours, pid = mean(comparison, LEARNING), mean(comparison, "pid")
     return [
         target("<= 10 % of the load's error within 10 trials", f"{left[0]:.1%}", left[0] <= 0.1),
