@@ -296,8 +296,8 @@ def _mismatch(theirs: Mapping[str, int | str], mine: Mapping[str, int | str]) ->
 
 def _start(endpoint: str, now_ns: int) -> Control:
     """Let the world's time begin now, where both sides have the same monotonic clock."""
-    same = endpoint.startswith("ipc://")
-    return Control(op="start", details={"at_ns": now_ns} if same else {})
+    here = socket_path(endpoint) is not None
+    return Control(op="start", details={"at_ns": now_ns} if here else {})
 
 
 def _begin_ns(start: Control) -> int | None:

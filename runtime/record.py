@@ -289,11 +289,7 @@ def _files(scenario: Scenario) -> list[Entry]:
 
 
 def _metadata(name: str, content: dict[str, str]) -> Entry:
-    return _json(Kind.METADATA, name, 0, content)
-
-
-def _json(kind: Kind, name: str, time_ns: int, content: dict[str, Any]) -> Entry:
-    return Entry(kind, name, time_ns, json.dumps(content).encode())
+    return Entry(Kind.METADATA, name, 0, json.dumps(content).encode())
 
 
 def plastic_weights(network: Network, policy: Policy | None) -> dict[str, FloatArray]:
