@@ -3,11 +3,33 @@
 import os
 import signal
 import socket
+from contextlib import contextmanager
 
 import pytest
 
 #: The watchdog's time; a ping is due every half of it.
 WATCHDOG_S = 1.0
+
+
+@contextmanager
+def watched(hold, tmp_path):
+    """A daemon that is ready, as its service manager hears it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        usec = str(round(WATCHDOG_S * 1e6))
+        process = hold(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC=usec)
+        assert manager.recv(4096).startswith(b"READY=1")
+        yield manager, process
+
+
+def assert_silent(manager):
+    """No ping comes within the watchdog's time, but for what was on its way."""
+    _drain(manager)
+    manager.settimeout(WATCHDOG_S)
+    with pytest.raises(TimeoutError):
+        manager.recv(4096)
+    manager.settimeout(20)
 
 
 def next_but_pings(manager):
@@ -18,20 +40,11 @@ def next_but_pings(manager):
 
 def test_pings_stop_with_the_loop_and_come_back(hold, tmp_path, count, measured):
     hangs = count(2, 20)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(20)
-        usec = str(round(WATCHDOG_S * 1e6))
-        process = hold(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC=usec)
-        assert manager.recv(4096).startswith(b"READY=1")
+    with watched(hold, tmp_path) as (manager, process):
         for _ in range(hangs):
             assert manager.recv(4096) == b"WATCHDOG=1"
             process.send_signal(signal.SIGSTOP)
-            _drain(manager)
-            manager.settimeout(WATCHDOG_S)
-            with pytest.raises(TimeoutError):
-                manager.recv(4096)
-            manager.settimeout(20)
+            assert_silent(manager)
             process.send_signal(signal.SIGCONT)
         process.send_signal(signal.SIGTERM)
         assert next_but_pings(manager) == b"STOPPING=1"
@@ -56,20 +69,11 @@ def test_pings_stop_when_a_part_of_the_loop_hangs(
     head = "    def advance(self, until_ns, command):\n"
     hang = HANGS[way].format(flag=str(flag), pipe=str(pipe))
     code.write_text("import os\n" + code.read_text().replace(head, f"{head}        {hang}\n"))
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(20)
-        usec = str(round(WATCHDOG_S * 1e6))
-        process = hold(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC=usec)
-        assert manager.recv(4096).startswith(b"READY=1")
+    with watched(hold, tmp_path) as (manager, process):
         for _ in range(hangs):
             assert manager.recv(4096) == b"WATCHDOG=1"
             flag.touch()
-            _drain(manager)
-            manager.settimeout(WATCHDOG_S)
-            with pytest.raises(TimeoutError):
-                manager.recv(4096)
-            manager.settimeout(20)
+            assert_silent(manager)
             flag.unlink()
             if way == "waits":
                 pipe.write_text("go on")

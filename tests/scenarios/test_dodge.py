@@ -13,7 +13,7 @@ from reflexarc.runtime.clock import LockstepClock
 from reflexarc.runtime.loop import Loop, Tick
 from reflexarc.runtime.network import Linear
 from reflexarc.runtime.nirfile import read
-from reflexarc.runtime.policy import NetworkPolicy, Policy
+from reflexarc.runtime.policy import Policy
 from reflexarc.runtime.save import save
 from reflexarc.runtime.scenario import SHIPPED, Scenario
 from reflexarc.runtime.world import LocalPlant
@@ -27,11 +27,6 @@ MS = 1_000_000
 TICK_NS = 2 * MS
 #: As arena.py, which needs PyBullet.
 FOCAL_PX, MIDDLE_PX = 75.4, 31.5
-
-
-@pytest.fixture
-def _needs_pybullet() -> None:
-    pytest.importorskip("pybullet", reason="PyBullet is not installed: no simulated worlds")
 
 
 @contextmanager
@@ -265,22 +260,6 @@ def test_file_is_what_the_script_writes(tmp_path: Path) -> None:
             np.testing.assert_allclose(again.weight, node.weight, atol=1e-9)
 
 
-class Rest(NetworkPolicy):
-    """A quadrotor that stays where it is."""
-
-    def __init__(self) -> None:
-        return
-
-    def encode(self, batches: Any, now_ns: int, until_ns: int) -> Any:
-        return None
-
-    def think(self, inputs: Any, until_ns: int) -> Any:
-        return None
-
-    def decode(self, outputs: Any, now_ns: int, until_ns: int) -> np.ndarray:
-        return np.zeros(1)
-
-
 def handled(policy: Policy, seconds: float) -> tuple[float, int]:
     """Per cent of the balls handled, and how many there were."""
     every_one_meets = "world.config.throws.passing=0"
@@ -299,8 +278,8 @@ def handled(policy: Policy, seconds: float) -> tuple[float, int]:
 
 
 @pytest.mark.usefixtures("_needs_pybullet")
-def test_the_network_does_better_than_a_quadrotor_at_rest() -> None:
-    resting, balls = handled(Rest(), 5.0)
+def test_the_network_does_better_than_a_quadrotor_at_rest(resting_policy: Any) -> None:
+    resting, balls = handled(resting_policy(np.zeros(1)), 5.0)
     flying, as_many = handled(Scenario.load("dodge").make_policy(), 5.0)
     assert min(balls, as_many) >= 2
     assert resting == 0.0

@@ -13,7 +13,7 @@ from reflexarc.runtime.clock import LockstepClock
 from reflexarc.runtime.loop import Loop, Tick
 from reflexarc.runtime.network import Linear
 from reflexarc.runtime.nirfile import read
-from reflexarc.runtime.policy import NetworkPolicy, Policy
+from reflexarc.runtime.policy import Policy
 from reflexarc.runtime.save import save
 from reflexarc.runtime.scenario import SHIPPED, Scenario
 from reflexarc.runtime.world import LocalPlant
@@ -27,11 +27,6 @@ MS = 1_000_000
 CENTRE = np.zeros(2)
 #: A world without a camera, and without shots unless asked for.
 BLIND: dict[str, Any] = {"pixels": None, "balls": 0}
-
-
-@pytest.fixture
-def _needs_pybullet() -> None:
-    pytest.importorskip("pybullet", reason="PyBullet is not installed: no simulated worlds")
 
 
 @contextmanager
@@ -307,25 +302,9 @@ def blocked(policy: Policy, seconds: float) -> tuple[float, int]:
     return score.value, len(score.trials)
 
 
-class Rest(NetworkPolicy):
-    """A paddle that stays in the middle."""
-
-    def __init__(self) -> None:
-        return
-
-    def encode(self, batches: Any, now_ns: int, until_ns: int) -> Any:
-        return None
-
-    def think(self, inputs: Any, until_ns: int) -> Any:
-        return None
-
-    def decode(self, outputs: Any, now_ns: int, until_ns: int) -> np.ndarray:
-        return CENTRE
-
-
 @pytest.mark.usefixtures("_needs_pybullet")
-def test_the_network_blocks_more_than_a_paddle_at_rest() -> None:
-    resting, shots = blocked(Rest(), 6.0)
+def test_the_network_blocks_more_than_a_paddle_at_rest(resting_policy: Any) -> None:
+    resting, shots = blocked(resting_policy(CENTRE), 6.0)
     playing, as_many = blocked(Scenario.load("goalie").make_policy(), 6.0)
     assert shots == as_many >= 4
     assert playing >= resting + 40

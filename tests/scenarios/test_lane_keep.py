@@ -40,11 +40,6 @@ BEAN: dict[str, Any] = {"radius_m": 2.2, "waves": [{"lobes": 3, "height": 0.2, "
 STRAIGHT = np.zeros(1)
 
 
-@pytest.fixture
-def _needs_pybullet() -> None:
-    pytest.importorskip("pybullet", reason="PyBullet is not installed: no simulated worlds")
-
-
 @contextmanager
 def world(track: dict[str, Any] = CIRCLE, seed: int = 0, **config: Any) -> Iterator[LaneKeep]:
     """A world without a camera unless one is asked for."""

@@ -35,11 +35,6 @@ STILL = np.zeros(2)
 BLIND: dict[str, Any] = {"pixels": None}
 
 
-@pytest.fixture
-def _needs_pybullet() -> None:
-    pytest.importorskip("pybullet", reason="PyBullet is not installed: no simulated worlds")
-
-
 @contextmanager
 def world(seed: int = 0, **config: Any) -> Iterator[Pencil]:
     made = Pencil(PencilConfig.model_validate(config), seed)
