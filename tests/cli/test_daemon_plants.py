@@ -108,7 +108,9 @@ def test_a_safety_stop_may_end_the_daemon(slide_folder, edit, start, reflexarc, 
     assert robot.ends()[0] == 5
 
 
-def test_a_world_that_is_killed_comes_back(slide_folder, edit, start, reflexarc, processes):
+def test_a_world_that_is_killed_comes_back(
+    slide_folder, edit, start, reflexarc, processes, wait_for
+):
     edit(world={"code": "world.py:Slide", "process": "own"}, period_ns=5_000_000)
     sidecar = slide_folder / "nets" / "slide.yaml"
     sidecar.write_text(sidecar.read_text().replace("0.001", "0.005"))
@@ -133,7 +135,8 @@ def test_a_world_that_is_killed_comes_back(slide_folder, edit, start, reflexarc,
     robot.says("-> running", error=True)
     robot.send(signal.SIGTERM)
     assert robot.ends()[0] == 0
-    assert processes() == {}
+    # The reader of a world that was killed ends by itself, when it finds nobody there.
+    wait_for(lambda: processes() == {}, "all processes to end")
 
 
 def test_keys_that_do_not_fit(slide_folder, edit, reflexarc):
